@@ -1,0 +1,45 @@
+# Each target sets up what it needs in .venv; nothing but Python 3.11+ and make has to be there.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fix types imports check slow bench clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/run: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'guardproxy needs Python 3.11 or newer: make PYTHON=python3.12 demo'; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/dev: .venv/run pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: .venv/run  ## everything on this machine: a phone in the browser, no key, no network
+	$(BIN)/guardproxy demo
+
+test: .venv/dev  ## the test suite, without the slow parts
+	$(BIN)/python -m pytest -m 'not slow and not faults and not browser'
+
+slow: .venv/dev  ## the parts of the suite that start, kill and starve real processes
+	$(BIN)/python -m pytest -m 'slow or faults or browser' --timeout 300
+
+lint: .venv/dev  ## style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+fix: .venv/dev  ## style, mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: .venv/dev  ## types
+	$(BIN)/mypy
+
+check: lint types test slow  ## all that CI runs
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache guardproxy-data

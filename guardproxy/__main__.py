@@ -1,0 +1,5 @@
+"""`python -m guardproxy VERB`."""
+
+from guardproxy.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Vocabulary and arithmetic: standard library only, no waiting, no clock."""

@@ -1,0 +1,90 @@
+"""What a turn asks of memory before it is judged, and what it leaves there when it is over."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from guardproxy.core.message import Line
+
+Per = Literal["user", "conversation", "business", "key"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One limit of a policy: at most `max` messages (or tokens) in any window of `seconds`."""
+
+    id: str
+    per: Per
+    max: int
+    seconds: float
+    of: Literal["messages", "tokens"] = "messages"
+    then: str = "throttle"
+    to: str | None = None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """One turn asking to be let in. Asking twice with the same `turn` counts once.
+
+    `exempt`: a request for a person; it is counted nowhere and no limit refuses it.
+    `counted`: False for a turn that costs no message. `tokens`: the estimate to reserve.
+    `now`: seconds since 1970, or None for the store's own clock (what production uses, so that
+    several hosts and a jumping clock agree).
+    """
+
+    business: str
+    turn: str
+    caller: str
+    person: str | None
+    conversation: str | None
+    limits: tuple[Limit, ...] = ()
+    exempt: bool = False
+    counted: bool = True
+    tokens: int = 0
+    drift_window: int = 6
+    resume_after: float = 43_200.0
+    now: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """An escalation to open, or to add to when the conversation has one open."""
+
+    id: str
+    channel: str
+    kind: str  # human | phone | email | web_form | in_store
+    rule: str
+    pauses: bool
+    language: str
+    reason: str = ""  # the refused draft or the customer's words, masked as the policy says
+    sla: float | None = None  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """What one turn leaves behind, written in one step.
+
+    `lines` are added to the conversation's history (nothing of a refused turn is).
+    `record` is the decision record, kept for `keep` seconds and readable by `turn`.
+    `spent`: tokens used; what the ticket reserved beyond it is given back.
+    """
+
+    business: str
+    turn: str
+    caller: str
+    person: str | None
+    conversation: str | None
+    verdict: str
+    rule: str | None
+    record: dict[str, Any]
+    keep: float
+    lines: tuple[Line, ...] = ()
+    off_topic: bool = False
+    offered: str = ""
+    language: str = ""
+    disclosed: bool = False
+    case: Case | None = None
+    opted_out: bool | None = None  # True or False: the customer just said so
+    limits: tuple[Limit, ...] = ()
+    spent: int = 0
+    now: float | None = None

@@ -1,0 +1,72 @@
+"""The counters and clocks Prometheus scrapes; label values come from closed sets only."""
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+# Seconds: a local decision takes 1-10 ms, an LLM answer 0.3-30 s.
+FAST = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+SLOW = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+
+class Metrics:
+    """Every figure guardproxy keeps. `guardproxy_<noun>_<unit>`; `policy` is a file's own name."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        """A registry of its own, so that two apps in one process do not share figures."""
+        self.registry = registry or CollectorRegistry()
+        r = self.registry
+        self.turns = Counter(
+            "guardproxy_turns", "Finished turns", ["policy", "surface", "verdict"], registry=r
+        )
+        self.rules = Counter(
+            "guardproxy_rule_hits", "Turns decided by a rule", ["policy", "rule"], registry=r
+        )
+        self.checks = Counter(
+            "guardproxy_checks", "How checks ended", ["stage", "outcome", "mode"], registry=r
+        )
+        self.overhead = Histogram(
+            "guardproxy_overhead_seconds", "Time a turn spent in guardproxy itself",
+            ["surface"], buckets=FAST, registry=r,
+        )  # fmt: skip
+        self.upstream = Histogram(
+            "guardproxy_upstream_seconds", "Time the LLM backend took", ["outcome"],
+            buckets=SLOW, registry=r,
+        )  # fmt: skip
+        self.webhooks = Counter("guardproxy_webhooks", "Webhook requests", ["outcome"], registry=r)
+        self.events = Counter(
+            "guardproxy_webhook_events", "Events in webhooks", ["kind", "outcome"], registry=r
+        )
+        self.sends = Counter("guardproxy_sends", "Graph API sends", ["outcome"], registry=r)
+        self.reloads = Counter(
+            "guardproxy_policy_reloads", "Reloads of policy files", ["result"], registry=r
+        )
+        self.store_up = Gauge(
+            "guardproxy_store_up", "1 while the store answers", registry=r,
+            multiprocess_mode="min",
+        )  # fmt: skip
+        self.degraded = Gauge(
+            "guardproxy_policies_degraded", "1 while a policy file on disk is not the one served",
+            registry=r, multiprocess_mode="max",
+        )  # fmt: skip
+        self.store_up.set(1)
+
+    def count_turn(self, record: dict[str, Any]) -> None:
+        """One finished turn, from its decision record."""
+        policy = record["business"]
+        self.turns.labels(policy, record["surface"], record["verdict"]).inc()
+        if record["rule"]:
+            self.rules.labels(policy, record["rule"]).inc()
+        for step in record["steps"]:
+            mode = "shadow" if step["shadow"] else "enforce"
+            self.checks.labels(step["stage"], step["check"], mode).inc()
+        self.overhead.labels(record["surface"]).observe(record["overhead_ms"] / 1000)
+
+    def text(self, shared: str | None = None) -> bytes:
+        """The exposition text; of all workers when `shared` names their common folder."""
+        if shared is None:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=shared)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

@@ -1,0 +1,127 @@
+"""The guards being served. A reload swaps them one whole guard at a time; a bad file swaps nothing.
+
+A turn takes its guard once and keeps it to the end: no request sees half a policy.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from guardproxy.core.errors import Fault, GuardproxyError, PolicyError
+from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.selftest import selftest
+from guardproxy.policy.compiled import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One policy file: the guard made of it last, and why its newest state is not served."""
+
+    guard: Guard
+    stale: str = ""
+
+
+class Shelf:
+    """All guards of a process, by policy name and by WhatsApp number."""
+
+    def __init__(
+        self, load: Callable[[Path], Policy], make: Callable[[Policy], Awaitable[Guard]]
+    ) -> None:
+        """`load` reads and checks one file (PolicyError), `make` builds its guard."""
+        self._load = load
+        self._make = make
+        self._places: dict[Path, Place] = {}
+        self._by_name: dict[str, Guard] = {}
+        self._by_number: dict[str, Guard] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The policies served, sorted."""
+        return tuple(sorted(self._by_name))
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        """The guards served."""
+        return tuple(self._by_name.values())
+
+    @property
+    def stale(self) -> dict[str, str]:
+        """Policy name -> why the file on disk is not the one served; {} when all is well."""
+        return {p.guard.policy.name: p.stale for p in self._places.values() if p.stale}
+
+    def named(self, name: str) -> Guard | None:
+        """The guard of a policy."""
+        return self._by_name.get(name)
+
+    def numbered(self, number: str) -> Guard | None:
+        """The guard of a WhatsApp number (its phone_number_id)."""
+        return self._by_number.get(number)
+
+    def only(self) -> Guard | None:
+        """The one guard there is, or None when there are several."""
+        return next(iter(self._by_name.values())) if len(self._by_name) == 1 else None
+
+    async def fill(self, paths: Iterable[Path]) -> None:
+        """Load every file, or raise PolicyError with all faults of all files."""
+        faults: list[Fault] = []
+        for path in paths:
+            try:
+                self._places[path] = Place(await self._ready(path))
+            except PolicyError as error:
+                faults.extend(error.faults)
+        if faults:
+            raise PolicyError(tuple(faults))
+        self._index()
+
+    async def refresh(self, paths: Iterable[Path]) -> tuple[str, ...]:
+        """Take up changed and new files; what could not be taken up, in words.
+
+        A file that is broken, gone, or fails its self-test leaves its last good guard in place.
+        """
+        paths = tuple(paths)
+        refused: list[str] = []
+        for path in {*paths, *self._places}:
+            refused += await self._take_up(path, present=path in paths)
+        self._index()
+        return tuple(refused)
+
+    async def _take_up(self, path: Path, *, present: bool) -> list[str]:
+        """One file of a refresh."""
+        place = self._places.get(path)
+        if not present and place is not None:
+            self._places[path] = Place(place.guard, f"{path}: the file is gone")
+            return [f"{path}: the file is gone"]
+        try:
+            self._places[path] = Place(await self._ready(path, place))
+        except (GuardproxyError, OSError) as error:
+            if place is not None:
+                self._places[path] = Place(place.guard, str(error))
+            return [str(error)]
+        return []
+
+    async def _ready(self, path: Path, place: Place | None = None) -> Guard:
+        """A guard that has passed its self-test; the present one when nothing has changed."""
+        policy = self._load(path)
+        if place is not None and place.guard.policy == policy:
+            return place.guard
+        guard = await self._make(policy)
+        failed = await selftest(guard)
+        if failed:
+            message = f"{path}: the self-test failed: {'; '.join(failed)}"
+            raise SelfTestError(message)
+        return guard
+
+    def _index(self) -> None:
+        """Look-ups by name and number, replaced at once."""
+        guards = [place.guard for place in self._places.values()]
+        self._by_name = {guard.policy.name: guard for guard in guards}
+        self._by_number = {
+            number: guard
+            for guard in guards
+            if guard.policy.whatsapp
+            for number in guard.policy.whatsapp.numbers
+        }
+
+
+class SelfTestError(GuardproxyError):
+    """A detector did not catch its own probe, or refused a fair line."""

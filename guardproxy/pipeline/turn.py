@@ -1,0 +1,304 @@
+"""One turn end to end: recall, question checks, the model, answer checks, reply, record.
+
+This is what every edge calls. Edges give a Turn and a way to ask the model; they get an Outcome.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from guardproxy.core.errors import StoreError
+from guardproxy.core.finding import Failed, Finding
+from guardproxy.core.ledger import Case, Closing, Ticket
+from guardproxy.core.message import Line, Memory, Role, Turn
+from guardproxy.core.trace import Trace
+from guardproxy.core.verdict import Allow, Drop, Escalate, Redirect, Rewrite, Verdict
+from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.record import record_of
+from guardproxy.pipeline.reply import disclosure, reply_to
+from guardproxy.policy.compiled import Channel, Policy
+
+OFF_TOPIC = ("scope.", "drift", "output.off_topic", "input.injection")  # rules that count as drift
+MASKED = {"card": "mask", "iban": "mask", "id_number": "mask", "phone": "mask", "email": "mask"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model answered, as the text that is checked; `tokens` as the upstream counted."""
+
+    text: str
+    tokens: int = 0
+
+
+Model = Callable[[Turn, str], Awaitable[Answer]]  # (turn, scope prompt) -> answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a turn ended.
+
+    `reply` is what the customer reads instead of the answer; None with an `answer`: the answer
+    goes out unchanged; both None: nothing is said. `overhead` in seconds, without the upstream.
+    """
+
+    turn: Turn
+    policy: Policy
+    verdict: Verdict
+    trace: Trace
+    reply: str | None
+    answer: Answer | None
+    case: str | None
+    language: str
+    overhead: float
+
+    @property
+    def decision(self) -> str:
+        """The id of the decision record."""
+        return self.turn.id
+
+    @property
+    def text(self) -> str | None:
+        """What the customer reads, or None when nothing is said."""
+        if self.reply is not None:
+            return self.reply
+        return self.answer.text if self.answer and isinstance(self.verdict, Allow) else None
+
+
+async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
+    """Judge a turn, ask the model when it is fair, judge the answer, write it all down.
+
+    Raises UpstreamError when the model gave no usable answer; the turn is then closed as failed.
+    """
+    started = guard.clock()
+    turn = await recall(turn, guard)
+    trace = await guard.question.run(turn)
+    verdict: Verdict = trace.verdict
+    answer, waited = None, 0.0
+    if isinstance(verdict, Allow):
+        asked = guard.clock()
+        answer = await _ask(turn, guard, model, trace)
+        waited = guard.clock() - asked
+        turn = turn.answered(answer.text)
+        second = await guard.answer.run(turn)
+        trace += second
+        verdict = verdict if _is_plain(second.verdict) else second.verdict
+    ended = Ended(turn, verdict, trace, answer, guard.clock() - started - waited)
+    return await conclude(ended, guard)
+
+
+def _is_plain(verdict: Verdict) -> bool:
+    """Whether a walk decided nothing."""
+    return isinstance(verdict, Allow) and verdict.rule is None
+
+
+async def recall(turn: Turn, guard: Guard) -> Turn:
+    """Ask the store once: count the turn and recall its conversation."""
+    if guard.conversations is None:
+        return turn
+    heard = guard.handover.hear(turn)
+    policy = guard.policy
+    ticket = Ticket(
+        business=turn.business,
+        turn=turn.id,
+        caller=turn.caller,
+        person=turn.person,
+        conversation=turn.conversation,
+        limits=policy.limits,
+        exempt=heard.asked is not None,
+        counted=turn.counted,
+        tokens=estimate(turn, guard),
+        drift_window=policy.drift.window,
+        resume_after=policy.escalation.resume_after,
+    )
+    memory: Memory | Failed
+    try:
+        memory = await guard.conversations.admit(ticket)
+    except StoreError as error:
+        memory = Failed("store", str(error))
+    return turn.remembering(memory)
+
+
+def estimate(turn: Turn, guard: Guard) -> int:
+    """Tokens to reserve for a turn: about four characters each, and as much again for an answer."""
+    written = len(turn.text) + sum(len(line.text) for line in turn.context) + len(guard.prompt)
+    return written // 4 + guard.policy.output.max_chars // 4
+
+
+async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> Answer:
+    """The model's answer to the turn as it may be forwarded; a failure closes the turn first."""
+    messages = tuple(replace(m, text=guard.mask(m.text)[0]) for m in turn.messages)
+    try:
+        return await model(replace(turn, messages=messages), guard.prompt)
+    except BaseException:
+        # gone, cancelled or failed: what was reserved is given back before it is reported
+        ended = Ended(turn, Allow(), trace, None, 0.0)
+        await _close(_closing(ended, guard, _Said(None, "", None, disclosed=False)), guard)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A turn that has been judged, before anything is said. `overhead` in seconds."""
+
+    turn: Turn
+    verdict: Verdict
+    trace: Trace
+    answer: Answer | None
+    overhead: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the customer is told, in which language, and which channel it names."""
+
+    reply: str | None
+    language: str
+    channel: Channel | None
+    disclosed: bool
+
+
+async def conclude(ended: Ended, guard: Guard) -> Outcome:
+    """Find the words, close the turn in one step, and tell whoever watches."""
+    said = _say(ended, guard)
+    closing = _closing(ended, guard, said)
+    case, kept = await _close(closing, guard)
+    if not kept and closing.case is not None and closing.case.pauses:
+        said = replace(said, reply=_another_way(ended, guard, said))
+    guard.observe(closing.record)
+    return Outcome(
+        turn=ended.turn,
+        policy=guard.policy,
+        verdict=ended.verdict,
+        trace=ended.trace,
+        reply=said.reply,
+        answer=ended.answer,
+        case=case,
+        language=said.language,
+        overhead=ended.overhead,
+    )
+
+
+def _say(ended: Ended, guard: Guard) -> _Said:
+    """The reply in the customer's language, the disclosure before it where one is due."""
+    turn, policy, memory = ended.turn, guard.policy, ended.turn.recalled
+    fallback = memory.language or policy.languages[0]
+    language = guard.readers.lexicon.language(turn.text, fallback)
+    wanted = ended.verdict.to if isinstance(ended.verdict, Escalate) else None
+    channel = policy.open_channel(wanted, turn.now)
+    reply = reply_to(ended.verdict, policy, language=language, channel=channel, phase=memory.phase)
+    due = policy.disclosure_first_turn and not memory.disclosed
+    due = due or guard.readers.lexicon.asks_if_bot(turn.text)
+    body = reply if reply is not None else (ended.answer.text if ended.answer else None)
+    speaks = body is not None and not isinstance(ended.verdict, Drop)
+    if turn.surface != "whatsapp" or not due or not speaks:
+        return _Said(reply, language, channel, disclosed=False)
+    return _Said(f"{disclosure(policy, language)}\n\n{body}", language, channel, disclosed=True)
+
+
+def _closing(ended: Ended, guard: Guard, said: _Said) -> Closing:
+    """What this turn leaves behind."""
+    turn, verdict, policy = ended.turn, ended.verdict, guard.policy
+    answered = ended.answer is not None and isinstance(verdict, Allow | Rewrite)
+    rule = verdict.rule
+    record = record_of(
+        turn, policy, verdict, ended.trace, language=said.language, overhead=ended.overhead
+    )
+    record["text"] = kept_text(turn.text, guard)
+    return Closing(
+        business=turn.business,
+        turn=turn.id,
+        caller=turn.caller,
+        person=turn.person,
+        conversation=turn.conversation,
+        verdict=verdict.name,
+        rule=rule,
+        record=record,
+        keep=policy.privacy.keep,
+        lines=_lines(ended, said) if answered else (),
+        off_topic=not isinstance(verdict, Allow) and verdict.rule.startswith(OFF_TOPIC),
+        offered=_offered(ended, guard, said),
+        language=said.language,
+        disclosed=said.disclosed or turn.recalled.disclosed,
+        case=_case(ended, guard, said),
+        opted_out=_opted(ended, guard),
+        limits=policy.limits,
+        spent=ended.answer.tokens if ended.answer else 0,
+    )
+
+
+def _lines(ended: Ended, said: _Said) -> tuple[Line, ...]:
+    """The two lines an answered turn adds to the conversation."""
+    answer = ended.answer.text if ended.answer else ""
+    if isinstance(ended.verdict, Rewrite):
+        answer = said.reply or answer
+    return (Line(Role.USER, ended.turn.text), Line(Role.ASSISTANT, answer))
+
+
+def _offered(ended: Ended, guard: Guard, said: _Said) -> str:
+    """The channel the customer was just offered; a yes to it will be a request."""
+    if isinstance(ended.verdict, Redirect) and said.channel is not None:
+        return said.channel.id
+    if ended.answer and isinstance(ended.verdict, Allow | Rewrite):
+        offers = guard.readers.lexicon.offers_person(ended.answer.text)
+        return guard.policy.escalation.default if offers else ""
+    return ""
+
+
+def _case(ended: Ended, guard: Guard, said: _Said) -> Case | None:
+    """The case an escalation opens."""
+    verdict, channel = ended.verdict, said.channel
+    if not isinstance(verdict, Escalate) or channel is None:
+        return None
+    return Case(
+        id=f"esc_{ended.turn.id}",
+        channel=channel.id,
+        kind=channel.kind,
+        rule=verdict.rule,
+        pauses=channel.pauses,
+        language=said.language,
+        reason=kept_text(ended.turn.text, guard)[:500],  # a screenful for whoever takes it
+        sla=channel.sla,
+    )
+
+
+def kept_text(text: str, guard: Guard) -> str:
+    """A customer's words as they may be kept: `privacy.text` says masked, whole, or not at all."""
+    match guard.policy.privacy.text:
+        case "mask":
+            return guard.readers.patterns.mask(text, MASKED)[0]
+        case "keep":
+            return text
+        case "drop":
+            return ""
+
+
+def _opted(ended: Ended, guard: Guard) -> bool | None:
+    """Whether the customer just left or came back."""
+    if isinstance(ended.verdict, Drop) and ended.verdict.rule == "opt_out.stop":
+        return True
+    back = ended.turn.recalled.opted_out and guard.readers.lexicon.opts_in(ended.turn.text)
+    return False if back else None
+
+
+async def _close(closing: Closing, guard: Guard) -> tuple[str | None, bool]:
+    """The open case, and whether it could be written down at all."""
+    if guard.conversations is None:
+        return None, True
+    try:
+        return await guard.conversations.close_turn(closing), True
+    except StoreError as error:
+        closing.record["store"] = Finding("store", "failed", 0.0, str(error)).quote
+        return None, False
+
+
+def _another_way(ended: Ended, guard: Guard, said: _Said) -> str | None:
+    """Words that hold when a person could not be called: a way that needs no store, if any."""
+    told = [c for c in guard.policy.escalation.channels.values() if not c.pauses]
+    if not told:
+        return said.reply
+    return reply_to(
+        ended.verdict,
+        guard.policy,
+        language=said.language,
+        channel=told[0],
+        phase=ended.turn.recalled.phase,
+    )

@@ -1,0 +1,71 @@
+"""Runs stages in order, keeps the trace, honours shadow mode, and says what a failed look means."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from guardproxy.core.finding import Check, Failed, Finding
+from guardproxy.core.message import Turn
+from guardproxy.core.trace import Decision, Step, Trace
+from guardproxy.core.verdict import Allow, Escalate, Redirect, Verdict
+from guardproxy.stages.stage import Side, Stage
+
+DEADLINE = 2.0  # seconds one stage may look; a local look takes milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """One side's stages in order, and how to run them.
+
+    `on_failure`: what a look that failed leads to. `shadow`: decide and record, never act.
+    `clock`: seconds, monotonic, only for timings.
+    """
+
+    side: Side
+    stages: Sequence[Stage]
+    on_failure: str
+    shadow: bool
+    clock: Callable[[], float]
+    deadline: float = DEADLINE
+
+    async def run(self, turn: Turn, *, through: bool = False) -> Trace:
+        """The steps up to the first decision that ends the walk; all of them when `through`."""
+        steps: list[Step] = []
+        for stage in self.stages:
+            started = self.clock()
+            evidence = await self._look(stage, turn)
+            decision = self._decide(stage, evidence, turn)
+            if self.shadow and decision.ends:
+                decision = replace(decision, shadow=True)
+            steps.append(Step(stage=stage.name, decision=decision, took=self.clock() - started))
+            if decision.ends and not through:
+                break
+        return Trace(tuple(steps))
+
+    async def _look(self, stage: Stage, turn: Turn) -> Any | Failed:
+        """The evidence; anything that goes wrong while looking is evidence that is missing."""
+        try:
+            async with asyncio.timeout(self.deadline):
+                return await stage.gather(turn)
+        except TimeoutError:
+            return Failed(stage.name, f"no answer within {self.deadline:g} s")
+        except Exception as error:  # noqa: BLE001  whatever broke, it was not a clean look
+            return Failed(stage.name, f"{type(error).__name__}: {error}")
+
+    def _decide(self, stage: Stage, evidence: Any | Failed, turn: Turn) -> Decision:
+        """The stage's decision, or the policy's word on a look that failed."""
+        if not isinstance(evidence, Failed):
+            return stage.decide(evidence, turn)
+        rule = f"on_failure.{self.side}"
+        table: dict[str, Verdict] = {
+            "allow": Allow(),
+            "redirect": Redirect(rule),
+            "escalate": Escalate(rule),
+        }
+        verdict = table[self.on_failure]
+        check = Check.FAIL_OPEN if isinstance(verdict, Allow) else Check.FAIL_CLOSED
+        finding = Finding(
+            evidence.detector, "failed", 0.0, evidence.why[:200]
+        )  # a log line's worth
+        return Decision(verdict=verdict, check=check, findings=(finding,))

@@ -1,0 +1,248 @@
+"""The policy as the hot path uses it: plain, frozen, complete; built once at load."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, time
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from guardproxy.core.ledger import Limit
+from guardproxy.policy.pack import Pack
+
+HUMAN_KINDS = ("human", "phone", "email", "web_form", "web_support", "in_store")  # Meta's six
+Hit = Literal["redirect", "allow", "escalate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Business:
+    """Who the bot speaks for, what it may say, and what it must not."""
+
+    name: str
+    does: str
+    facts: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatsApp:
+    """The business's numbers and credentials; secrets are already read from the environment."""
+
+    numbers: tuple[str, ...]
+    hop: Literal["bridge", "relay"] = "bridge"
+    forward_to: str | None = None
+    secret: str | None = None
+    access_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One thing the bot is for. `then`/`to`: what happens when a customer raises it."""
+
+    key: str
+    about: str
+    purpose: str = "support"
+    examples: tuple[str, ...] = ()
+    then: Literal["allow", "escalate", "redirect"] = "allow"
+    to: str | None = None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One thing the business does not want answered, though it may sound close."""
+
+    key: str
+    about: str
+    examples: tuple[str, ...] = ()
+    then: Literal["redirect", "escalate"] = "redirect"
+    to: str | None = None
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """A conversation has left the business when `off_topic` of its last `window` turns have."""
+
+    window: int = 6
+    off_topic: int = 3
+    then: Literal["redirect", "escalate"] = "redirect"
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """When a rule of the business matches: all conditions that are given must hold."""
+
+    any_word: tuple[str, ...] = ()
+    matches: str | None = None  # a linear-time (RE2) expression
+    topic: str | None = None  # a key of scope.topics
+    kind: tuple[str, ...] = ()  # kinds of message
+    language: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One of the business's own rules; the first that matches decides, before scope."""
+
+    id: str
+    when: When
+    then: Literal["allow", "redirect", "escalate", "drop"]
+    to: str | None = None
+    shadow: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """What may come in. `pii`: kind of number -> what is done with it; `unscannable`: kind of
+    message -> what is done with it.
+    """
+
+    max_chars: int = 1500
+    injection: Hit = "redirect"
+    injection_shadow: bool = False
+    pii: Mapping[str, Literal["mask", "allow"]]
+    unscannable: Mapping[str, Literal["allow", "redirect", "escalate"]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What may go out. `links` None: any; else hosts (and their subdomains) that may be named."""
+
+    off_topic: Hit = "redirect"
+    shadow: bool = False
+    links: tuple[str, ...] | None = None
+    max_chars: int = 1000
+    pii: Mapping[str, Literal["mask", "allow"]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnFailure:
+    """What an unchecked question and an unchecked answer mean."""
+
+    question: Literal["redirect", "allow", "escalate"] = "redirect"
+    answer: Literal["redirect", "allow", "escalate"] = "redirect"
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When somebody is there: a start and an end on some weekdays (0 is Monday).
+
+    An end before the start runs over midnight.
+    """
+
+    opens: time
+    closes: time
+    days: frozenset[int] = frozenset(range(7))
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether a local moment falls inside."""
+        clock, day = moment.time(), moment.weekday()
+        if self.opens <= self.closes:
+            return day in self.days and self.opens <= clock < self.closes
+        if clock >= self.opens:
+            return day in self.days
+        return (day - 1) % 7 in self.days and clock < self.closes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One way to a person."""
+
+    id: str
+    kind: Literal["human", "phone", "email", "web_form", "web_support", "in_store"]
+    to: str = ""
+    via: Literal["inbox", "webhook", "chatwoot", "thread_control"] = "inbox"
+    notify: str | None = None
+    hours: tuple[Hours, ...] = ()  # none: always
+    sla: float | None = None  # seconds
+    otherwise: str | None = None  # `else`: the channel to use when this one is closed
+
+    @property
+    def pauses(self) -> bool:
+        """Only a person in the chat silences the bot."""
+        return self.kind == "human"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """The ways to a person."""
+
+    default: str
+    channels: Mapping[str, Channel]
+    ask_words: Mapping[str, tuple[str, ...]]
+    resume_after: float = 43_200.0  # 12 h, in seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """What is kept of people, and for how long (seconds)."""
+
+    numbers: Literal["hash", "keep"] = "hash"
+    text: Literal["mask", "keep", "drop"] = "mask"
+    keep: float = 30 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """One business's whole policy. `rev`: 12 hex digits of the effective policy."""
+
+    name: str
+    rev: str
+    path: str
+    shadow: bool
+    timezone: ZoneInfo
+    languages: tuple[str, ...]
+    business: Business
+    whatsapp: WhatsApp | None
+    examples: tuple[str, ...]
+    topics: tuple[Topic, ...]
+    refuse: tuple[Refusal, ...]
+    smalltalk: Hit
+    off_topic: Hit
+    off_topic_shadow: bool
+    mixed: Literal["redirect", "answer_fair_part"]
+    unsure: Literal["judge", "allow", "redirect", "clarify"]
+    false_blocks: float  # 0..1
+    drift: Drift
+    rules: tuple[Rule, ...]
+    input: Input
+    output: Output
+    on_failure: OnFailure
+    limits: tuple[Limit, ...]
+    escalation: Escalation
+    packs: Mapping[str, Pack]  # per language of `languages`; `replies:` already laid over
+    disclosure_first_turn: bool
+    privacy: Privacy
+    lines: Mapping[str, int]  # dotted path -> line of the file, for explain and error messages
+
+    @property
+    def ref(self) -> str:
+        """`name@rev`, as headers and records give it."""
+        return f"{self.name}@{self.rev}"
+
+    def pack(self, language: str) -> Pack:
+        """The words for a language, or for the first language when it is not one of ours."""
+        return self.packs.get(language) or self.packs[self.languages[0]]
+
+    def topic(self, key: str) -> Topic | None:
+        """The topic of that key."""
+        return next((topic for topic in self.topics if topic.key == key), None)
+
+    def open_channel(self, wanted: str | None, now: float) -> Channel:
+        """The channel that is open now, following `else` from the wanted (or default) one.
+
+        A chain with nobody there ends at its last channel that takes messages at any time, else
+        at its last: a customer is always told one way. `now` in seconds since 1970.
+        """
+        local = datetime.fromtimestamp(now, self.timezone)
+        chain: list[Channel] = []
+        step: str | None = wanted or self.escalation.default
+        while step and all(step != seen.id for seen in chain):
+            channel = self.escalation.channels[step]
+            chain.append(channel)
+            if not channel.hours or any(hours.covers(local) for hours in channel.hours):
+                return channel
+            step = channel.otherwise
+        always = [c for c in self.escalation.channels.values() if not c.hours and not c.pauses]
+        return always[0] if always else chain[-1]

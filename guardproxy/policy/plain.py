@@ -1,0 +1,168 @@
+"""The file's types turned into the plain objects the hot path uses."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+from guardproxy.core.ledger import Limit
+from guardproxy.policy import packs
+from guardproxy.policy.compiled import (
+    Business,
+    Channel,
+    Drift,
+    Escalation,
+    Input,
+    OnFailure,
+    Output,
+    Policy,
+    Privacy,
+    Refusal,
+    Rule,
+    Topic,
+    WhatsApp,
+    When,
+)
+from guardproxy.policy.document import Document
+from guardproxy.policy.model import ChannelPart, LimitPart, PolicyFile
+from guardproxy.policy.pack import Pack
+
+
+def compile_policy(
+    file: PolicyFile, document: Document, *, rev: str, environ: Mapping[str, str]
+) -> Policy:
+    """The policy of a file without faults."""
+    scope = file.scope
+    return Policy(
+        name=file.name,
+        rev=rev,
+        path=document.path,
+        shadow=file.mode == "shadow",
+        timezone=ZoneInfo(file.timezone),
+        languages=file.languages,
+        business=Business(**file.business.model_dump()),
+        whatsapp=_whatsapp(file, environ),
+        examples=scope.examples,
+        topics=tuple(
+            Topic(key=key, shadow=part.mode == "shadow", **part.model_dump(exclude={"mode"}))
+            for key, part in scope.topics.items()
+        ),
+        refuse=tuple(
+            Refusal(key=key, shadow=part.mode == "shadow", **part.model_dump(exclude={"mode"}))
+            for key, part in scope.refuse.items()
+        ),
+        smalltalk=scope.smalltalk,
+        off_topic=scope.off_topic,
+        off_topic_shadow=scope.mode == "shadow",
+        mixed=scope.mixed,
+        unsure=scope.unsure,
+        false_blocks=scope.false_blocks,
+        drift=Drift(
+            shadow=scope.drift.mode == "shadow", **scope.drift.model_dump(exclude={"mode"})
+        ),
+        rules=tuple(
+            Rule(
+                id=rule.id,
+                when=When(**rule.when.model_dump()),
+                then=rule.then,
+                to=rule.to,
+                shadow=rule.mode == "shadow",
+                why=rule.why,
+            )
+            for rule in file.rules
+        ),
+        input=Input(
+            injection_shadow=file.input.injection_mode == "shadow",
+            **file.input.model_dump(exclude={"injection_mode"}),
+        ),
+        output=Output(
+            shadow=file.output.mode == "shadow",
+            links=file.output.links.allow if file.output.links else None,
+            **file.output.model_dump(exclude={"mode", "links"}),
+        ),
+        on_failure=OnFailure(**file.on_failure.model_dump()),
+        limits=tuple(_limit(part) for part in file.limits or ()),
+        escalation=Escalation(
+            default=file.escalation.default,
+            channels={
+                key: _channel(key, part, environ) for key, part in file.escalation.channels.items()
+            },
+            ask_words=file.escalation.ask_words,
+            resume_after=file.escalation.resume_after,
+        ),
+        packs=_packs(file),
+        disclosure_first_turn=file.disclosure.first_turn,
+        privacy=Privacy(**file.privacy.model_dump()),
+        lines=_lines(document),
+    )
+
+
+def _whatsapp(file: PolicyFile, environ: Mapping[str, str]) -> WhatsApp | None:
+    """The numbers, with secrets read."""
+    part = file.whatsapp
+    if part is None:
+        return None
+    return WhatsApp(
+        numbers=part.phone_number_id,
+        hop=part.hop,
+        forward_to=part.forward_to,
+        secret=_read(part.secret, environ),
+        access_token=_read(part.access_token, environ),
+    )
+
+
+def _read(name: str | None, environ: Mapping[str, str]) -> str | None:
+    """What `env:NAME` stands for."""
+    return environ.get(name.removeprefix("env:")) if name else None
+
+
+def _limit(part: LimitPart) -> Limit:
+    """One limit."""
+    return Limit(
+        id=part.id,
+        per=part.per,
+        max=part.max,
+        seconds=part.in_,
+        of=part.of,
+        then=part.then,
+        to=part.to,
+        shadow=part.mode == "shadow",
+    )
+
+
+def _channel(key: str, part: ChannelPart, environ: Mapping[str, str]) -> Channel:
+    """One channel."""
+    return Channel(
+        id=key,
+        kind=part.kind,
+        to=part.to,
+        via=part.via,
+        notify=_read(part.notify, environ),
+        hours=part.hours,
+        sla=part.sla,
+        otherwise=part.else_,
+    )
+
+
+def _packs(file: PolicyFile) -> dict[str, Pack]:
+    """The packs of the declared languages, with the file's own replies laid over."""
+    own = file.replies
+    return {
+        language: replace(
+            packs.pack(language),
+            replies={**packs.pack(language).replies, **own.get(language, {})},
+        )
+        for language in file.languages
+    }
+
+
+def _lines(document: Document) -> dict[str, int]:
+    """Dotted path -> line; list items by their id, as rule ids name them."""
+    lines: dict[str, int] = {}
+    for path, place in document.keys.items():
+        lines[".".join(str(part) for part in path)] = place.line
+    for section in ("rules", "limits"):
+        items = document.value.get(section) if isinstance(document.value, dict) else None
+        for index, item in enumerate(items or ()):
+            if isinstance(item, dict):
+                lines[f"{section}.{item.get('id')}"] = document.place((section, index)).line
+    return lines

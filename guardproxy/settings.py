@@ -1,0 +1,76 @@
+"""The process's settings, read once from the environment; nothing else reads it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from guardproxy.core.errors import SettingsError
+
+SECRETS = Path("/run/secrets")  # where Docker and Kubernetes mount them
+
+
+class Settings(BaseSettings):
+    """`GUARDPROXY_*` of the environment, of `.env`, or files of those names in `/run/secrets`."""
+
+    model_config = SettingsConfigDict(env_prefix="GUARDPROXY_", env_file=".env", extra="ignore")
+
+    upstream_url: str = Field("", description="LLM base URL up to /v1")
+    upstream_key: SecretStr = Field(SecretStr(""), description="the LLM's key; no caller sees it")
+    upstream_model: str = Field("", description="model to ask for, whatever the caller names")
+    upstream_api: Literal["openai", "anthropic"] = Field("openai", description="its dialect")
+    judge_url: str = Field("", description="LLM judge for the grey band; unset: local only")
+    judge_key: SecretStr = Field(SecretStr(""), description="the judge's key")
+    judge_model: str = Field("", description="the judge's model")
+    redis_url: str = Field("", description="unset: an embedded Valkey in DATA_DIR")
+    data_dir: Path = Field(Path("guardproxy-data"), description="the embedded store's home")
+    whatsapp_app_secret: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Meta app secret; two, comma-separated, while rotating"
+    )
+    whatsapp_verify_token: SecretStr = Field(SecretStr(""), description="the handshake's token")
+    whatsapp_access_token: SecretStr = Field(SecretStr(""), description="sends messages")
+    graph_url: str = Field("https://graph.facebook.com/v26.0", description="Meta's Graph API")
+    api_keys: Path | None = Field(None, description="file of caller keys; unset: loopback only")
+    admin_token: SecretStr = Field(SecretStr(""), description="needed off loopback")
+    secret_key: SecretStr = Field(SecretStr(""), description="keys the hashes of numbers")
+    on_refusal: Literal["completion", "error"] = Field("completion", description="see the docs")
+    scope_encoders: str = Field("auto", description="auto, use, or use+e5")
+    upstream_timeout: float = Field(120.0, gt=0, description="seconds for a whole answer")
+
+    @field_validator("whatsapp_app_secret", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """Two secrets come as one text with a comma."""
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("upstream_url", "judge_url", "graph_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        """A base URL, without the slash at its end."""
+        if value and not value.startswith(("http://", "https://")):
+            message = f"{value!r} is not a URL; write http://... or https://..."
+            raise ValueError(message)
+        return value.rstrip("/")
+
+
+def read_settings() -> Settings:
+    """The settings, or SettingsError with each fault's name, cause and mend."""
+    try:
+        return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
+    except ValidationError as error:
+        faults = [
+            f"GUARDPROXY_{'_'.join(str(part) for part in fault['loc'][:1]).upper()}: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
+        raise SettingsError("\n".join(faults)) from error
+
+
+def environment() -> Mapping[str, str]:
+    """The environment as policies may refer to it by `env:NAME`."""
+    return dict(os.environ)
