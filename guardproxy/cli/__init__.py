@@ -7,7 +7,7 @@ import typer
 
 from guardproxy.core.errors import GuardproxyError
 
-VERBS = ("demo", "serve", "check", "test", "eval", "explain", "escalations", "doctor", "schema")
+VERBS = ("eval", "explain", "schema")
 FILES = {
     "test": "try_policies",
     "eval": "evaluate",

@@ -14,8 +14,7 @@ TOPICS = 4  # a reply names up to four subjects: more is a menu, not a sentence
 WORDS = {
     "input.max_chars": "too_long",
     "input.unscannable": "unscannable",
-    "on_failure.question": "on_failure",
-    "on_failure.answer": "on_failure",
+    "on_failure": "on_failure",
     "scope.unsure": "clarify",
 }
 

@@ -6,7 +6,7 @@ This is what every edge calls. Edges give a Turn and a way to ask the model; the
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from guardproxy.core.errors import StoreError
+from guardproxy.core.errors import StoreError, UpstreamError
 from guardproxy.core.finding import Failed, Finding
 from guardproxy.core.ledger import Case, Closing, Ticket
 from guardproxy.core.message import Line, Memory, Role, Turn
@@ -75,8 +75,14 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
     answer, waited = None, 0.0
     if isinstance(verdict, Allow):
         asked = guard.clock()
-        answer = await _ask(turn, guard, model, trace)
+        try:
+            answer = await _ask(turn, guard, model, trace)
+        except UpstreamError:
+            if turn.surface != "whatsapp":
+                raise  # the caller's API has words for it; a customer needs ours
+            verdict = Redirect("on_failure.upstream")
         waited = guard.clock() - asked
+    if answer is not None:
         turn = turn.answered(answer.text)
         second = await guard.answer.run(turn)
         trace += second
@@ -129,6 +135,8 @@ async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> Answer:
     try:
         return await model(replace(turn, messages=messages), guard.prompt)
     except BaseException:
+        if turn.surface == "whatsapp":
+            raise  # the mailbox still has the message: it is taken up again, or told so
         # gone, cancelled or failed: what was reserved is given back before it is reported
         ended = Ended(turn, Allow(), trace, None, 0.0)
         await _close(_closing(ended, guard, _Said(None, "", None, disclosed=False)), guard)
@@ -198,6 +206,7 @@ def _closing(ended: Ended, guard: Guard, said: _Said) -> Closing:
     """What this turn leaves behind."""
     turn, verdict, policy = ended.turn, ended.verdict, guard.policy
     answered = ended.answer is not None and isinstance(verdict, Allow | Rewrite)
+    own = turn.surface == "whatsapp"  # other surfaces bring their history, and send themselves
     rule = verdict.rule
     record = record_of(
         turn, policy, verdict, ended.trace, language=said.language, overhead=ended.overhead
@@ -213,7 +222,7 @@ def _closing(ended: Ended, guard: Guard, said: _Said) -> Closing:
         rule=rule,
         record=record,
         keep=policy.privacy.keep,
-        lines=_lines(ended, said) if answered else (),
+        lines=_lines(ended, said) if answered and own else (),
         off_topic=not isinstance(verdict, Allow) and verdict.rule.startswith(OFF_TOPIC),
         offered=_offered(ended, guard, said),
         language=said.language,
@@ -222,7 +231,17 @@ def _closing(ended: Ended, guard: Guard, said: _Said) -> Closing:
         opted_out=_opted(ended, guard),
         limits=policy.limits,
         spent=ended.answer.tokens if ended.answer else 0,
+        to_send=own,
+        reply=spoken(said.reply, ended) if own else None,
+        resume_after=policy.escalation.resume_after,
     )
+
+
+def spoken(reply: str | None, ended: Ended) -> str | None:
+    """What the customer hears: the reply, else the answer that passed, else nothing."""
+    if reply is None and ended.answer is not None and isinstance(ended.verdict, Allow):
+        return ended.answer.text
+    return reply
 
 
 def _lines(ended: Ended, said: _Said) -> tuple[Line, ...]:

@@ -1,0 +1,80 @@
+"""Names of what is kept. A business's keys share one cluster slot, so that every step is atomic."""
+
+from zlib import crc32
+
+SHARDS = 64  # slots in use: enough to spread businesses over a cluster, few enough to walk
+
+
+def shard(business: str) -> str:
+    """The hash tag of a business."""
+    return tag(crc32(business.encode()) % SHARDS)
+
+
+def tag(number: int) -> str:
+    """The hash tag of a shard."""
+    return f"{{s{number}}}"
+
+
+def tags() -> tuple[str, ...]:
+    """All hash tags."""
+    return tuple(tag(number) for number in range(SHARDS))
+
+
+def conversation(business: str, name: str) -> str:
+    """The state of a conversation."""
+    return f"{shard(business)}:conv:{business}:{name}"
+
+
+def history(business: str, name: str) -> str:
+    """The last lines of a conversation."""
+    return f"{shard(business)}:hist:{business}:{name}"
+
+
+def opted_out(business: str, person: str) -> str:
+    """There while a person wants to hear nothing."""
+    return f"{shard(business)}:out:{business}:{person}"
+
+
+def decision(tag: str, turn: str) -> str:
+    """The decision record of a turn."""
+    return f"{tag}:dec:{turn}"
+
+
+def reply(business: str, turn: str) -> str:
+    """What is to be sent for a turn, and how far that has come."""
+    return f"{shard(business)}:reply:{turn}"
+
+
+def limit(business: str, name: str, subject: str) -> str:
+    """The window of one limit for one subject; its amounts are beside it."""
+    return f"{shard(business)}:lim:{business}:{name}:{subject}"
+
+
+def case(tag: str, name: str) -> str:
+    """One escalation."""
+    return f"{tag}:case:{name}"
+
+
+def cases(tag: str) -> str:
+    """The open escalations of a shard, by the time they were opened."""
+    return f"{tag}:cases"
+
+
+def mailbox(business: str, conversation: str) -> str:
+    """What a conversation has sent that is not answered yet, in order."""
+    return f"{shard(business)}:box:{business}|{conversation}"
+
+
+def due(tag: str) -> str:
+    """The conversations of a shard with work, by the time it may be taken."""
+    return f"{tag}:due"
+
+
+def lease(tag: str, member: str) -> str:
+    """Who works on a conversation."""
+    return f"{tag}:lease:{member}"
+
+
+def seen(business: str, message: str) -> str:
+    """There when a message was accepted before."""
+    return f"{shard(business)}:seen:{message}"
