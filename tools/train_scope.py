@@ -55,7 +55,7 @@ def own(path: Path) -> Business:
         one.questions += [(text, 1, weight) for text in texts(key)]
     for key, off in (("answers", 0), ("drifted", 1)):
         for row in raw.get(key, ()):
-            q, a = (row.split(" => ", 1) if isinstance(row, str) else (row["q"], row["t"]))
+            q, a = row.split(" => ", 1) if isinstance(row, str) else (row["q"], row["t"])
             one.answers.append((q, a, off, 1))
     return one
 
@@ -115,7 +115,12 @@ def drawn(rows: list[dict], lib: dict, rng: random.Random) -> list[Business]:
         one = Business(f"u:{group}", pool[:count], [(i, topics[i]) for i in picked],
                        ", ".join(about[:5]))  # fmt: skip
         rest = [t for _, t in pool[count:]]
-        others = [t for (g, _), ts in intents.items() if g.split(":")[1] != group.split(":")[1] for t in ts[:4]]
+        others = [
+            t
+            for (g, _), ts in intents.items()
+            if g.split(":")[1] != group.split(":")[1]
+            for t in ts[:4]
+        ]
         same = [t for i in groups[group] if i not in picked for t in intents[group, i]]
         topic = lambda: rng.choice(about)
         for _ in range(QUERIES):
@@ -261,8 +266,17 @@ def main() -> None:
     texts = {t for b in ours + public for q in b.questions for t in q[:1]}
     texts |= {t for b in ours + public for a in b.answers for t in a[:2]}
     listed = sorted(texts)
-    vectors = dict(zip(listed, centred(np.concatenate(
-        [encoder.encode(listed[i : i + 256]) for i in range(0, len(listed), 256)]), lib.centre)))
+    vectors = dict(
+        zip(
+            listed,
+            centred(
+                np.concatenate(
+                    [encoder.encode(listed[i : i + 256]) for i in range(0, len(listed), 256)]
+                ),
+                lib.centre,
+            ),
+        )
+    )
     questions, answers = Table(), Table()
     for one, is_own in [(b, True) for b in ours] + [(b, False) for b in public]:
         sup = support(lib, encoder, examples=one.examples, topics=one.topics, does=one.does,
@@ -274,8 +288,14 @@ def main() -> None:
                       one.group, is_own=is_own)  # fmt: skip
         if one.answers:
             said, to = [a[1] for a in one.answers], [a[0] for a in one.answers]
-            inputs = answer_features(np.stack([vectors[t] for t in said]),
-                                     np.stack([vectors[t] for t in to]), said, to, sup, lib)
+            inputs = answer_features(
+                np.stack([vectors[t] for t in said]),
+                np.stack([vectors[t] for t in to]),
+                said,
+                to,
+                sup,
+                lib,
+            )
             answers.add(inputs, one.answers, one.group, is_own=is_own)
     parts = {}
     train("q", questions, parts)

@@ -33,8 +33,43 @@ _MORSE_CODE = {
 }  # fmt: skip
 # Frequent words: a decoding that has none of them is noise, not a reading.
 COMMON = frozenset(
-    ["the", "to", "you", "your", "and", "for", "a", "is", "of", "in", "me", "my", "how", "what", "write", "tell", "give", "ignore", "all"]
-    + ["instructions", "system", "prompt", "previous", "please", "are", "with", "que", "de", "la", "el", "para", "un", "una"]
+    [
+        "the",
+        "to",
+        "you",
+        "your",
+        "and",
+        "for",
+        "a",
+        "is",
+        "of",
+        "in",
+        "me",
+        "my",
+        "how",
+        "what",
+        "write",
+        "tell",
+        "give",
+        "ignore",
+        "all",
+    ]
+    + [
+        "instructions",
+        "system",
+        "prompt",
+        "previous",
+        "please",
+        "are",
+        "with",
+        "que",
+        "de",
+        "la",
+        "el",
+        "para",
+        "un",
+        "una",
+    ]
     + ["yang", "dan", "di", "untuk"]
 )
 

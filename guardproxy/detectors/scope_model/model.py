@@ -135,9 +135,9 @@ class PolicyScope:
         refuse = (vector @ own.refuse.vectors.T)[0]
         general = (vector @ lib.general.vectors.T)[0]
         best = np.argsort(-near)[:3]
-        named = [
-            (float(near[i]), own.examples.names[i]) for i in best if own.examples.names[i]
-        ] + [(float(similar), own.topics.names[i]) for i, similar in enumerate(topics)]
+        named = [(float(near[i]), own.examples.names[i]) for i in best if own.examples.names[i]] + [
+            (float(similar), own.topics.names[i]) for i, similar in enumerate(topics)
+        ]
         closest = max(refuse, default=-1.0)
         off = logit >= self._off
         ours = max((similar for similar, _ in named), default=0.0)

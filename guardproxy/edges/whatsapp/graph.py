@@ -1,0 +1,76 @@
+"""Sends through Meta's Graph API. Whether a failed send may be tried again is looked up.
+
+https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes
+"""
+
+from typing import Any
+
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, hdrs
+
+from guardproxy.core.errors import SendError
+
+DEADLINE = ClientTimeout(total=20.0, sock_connect=5.0)  # seconds; Meta answers within one or two
+# Codes after which the same send may succeed: rate limits, and Meta's own troubles.
+AGAIN = frozenset({1, 2, 4, 80007, 130429, 131000, 131016, 131048, 131056, 131057, 133004})
+
+
+class Graph:
+    """One Graph API base URL with its version, for all numbers."""
+
+    def __init__(self, session: ClientSession, url: str, token: str) -> None:
+        """`token`: for numbers whose policy names none of its own."""
+        self._session = session
+        self._url = url.rstrip("/")
+        self._token = token
+
+    async def send_text(
+        self, number: str, to: str, text: str, *, token: str | None = None, tag: str = ""
+    ) -> str:
+        """Send one text; WhatsApp's id for it. SendError says whether the outcome is known.
+
+        `tag` comes back in status webhooks (`biz_opaque_callback_data`).
+        """
+        body = {
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "to": to,
+            "type": "text",
+            "text": {"body": text, "preview_url": False},
+        }
+        if tag:
+            body["biz_opaque_callback_data"] = tag
+        headers = {hdrs.AUTHORIZATION: f"Bearer {token or self._token}"}
+        try:
+            async with self._session.post(
+                f"{self._url}/{number}/messages", json=body, headers=headers, timeout=DEADLINE
+            ) as response:
+                try:
+                    answer = await response.json(content_type=None)
+                except ValueError:
+                    answer = None
+                return _wamid(response.status, answer)
+        except ClientConnectorError as error:
+            raise SendError("the Graph API cannot be reached", code=1) from error
+        except (ClientError, TimeoutError) as error:
+            message = f"a send broke off: {type(error).__name__}"
+            raise SendError(message, known=False) from error
+
+
+def _wamid(status: int, answer: Any) -> str:
+    """The id of an accepted message, or the error."""
+    found = answer if isinstance(answer, dict) else {}
+    if 200 <= status < 300:
+        messages = found.get("messages") or [{}]
+        return str(messages[0].get("id", ""))
+    fault = found.get("error")
+    fault = fault if isinstance(fault, dict) else {}
+    code = fault.get("code")
+    message = f"the Graph API answered {status}, code {code}"
+    if not fault and status >= 500:
+        raise SendError(message, known=False)
+    raise SendError(message, code=code if isinstance(code, int) else None)
+
+
+def may_try_again(error: SendError) -> bool:
+    """Whether the same send may be made again without doubling anything."""
+    return error.known and error.code in AGAIN
