@@ -1,18 +1,67 @@
 """Builds the running program; the only module that knows every other one."""
 
+import asyncio
+import base64
+import hashlib
+import logging
+import os
+import secrets
+import signal
 import time
-from collections.abc import Iterable
-from functools import cache
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 
+from aiohttp import ClientSession, TCPConnector, web
+from cryptography.fernet import Fernet
+from watchfiles import awatch
+
+from guardproxy.core.errors import GuardproxyError, PolicyError, SettingsError, StoreError
 from guardproxy.detectors import patterns
 from guardproxy.detectors.lexicon import Lexicon
 from guardproxy.detectors.reading import Reading
 from guardproxy.detectors.scope_model.model import ScopeModel
-from guardproxy.pipeline.guard import Guard, build
+from guardproxy.edges.admin import health
+from guardproxy.edges.llm import answers
+from guardproxy.edges.llm import routes as llm
+from guardproxy.edges.llm.caller import read_keys
+from guardproxy.edges.llm.hop import Hop
+from guardproxy.edges.whatsapp import webhook
+from guardproxy.edges.whatsapp.bridge import Bridge
+from guardproxy.edges.whatsapp.graph import Graph
+from guardproxy.observe import log
+from guardproxy.observe.metrics import Metrics
+from guardproxy.pipeline.guard import Conversations as Remembers
+from guardproxy.pipeline.guard import Guard, Observe, build
+from guardproxy.pipeline.shelf import Shelf
 from guardproxy.policy import load, packs
 from guardproxy.policy.compiled import Policy
+from guardproxy.settings import Settings, environment
 from guardproxy.stages import Readers
+from guardproxy.store import embedded
+from guardproxy.store.conversations import Conversations
+from guardproxy.store.mailbox import Mailbox
+from guardproxy.store.redis import Connection
+from guardproxy.upstream.client import Upstream
+
+BODY = 4 << 20  # bytes of one request: Meta's largest webhook is 3 MiB, prompts stay below
+GRACE = 20.0  # seconds for turns under way when told to stop
+LOOPBACK = ("127.", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says: the policies' folder, the two listeners, how many processes."""
+
+    policies: Path
+    listen: tuple[str, int]
+    admin: tuple[str, int]
+    workers: int = 1
+    shadow: bool = False
+    default: str = ""  # the policy of callers who name none, where there are several
 
 
 @cache
@@ -42,3 +91,345 @@ async def bench_guard(path: Path) -> Guard:
     """A guard for one policy file that remembers nothing; PolicyError with all its faults."""
     policy = load.load_policy(path, scope_model=model().rev)
     return build(policy, readers(policy), clock=time.perf_counter)
+
+
+def now() -> float:
+    """Seconds since 1970."""
+    return time.time()
+
+
+def store_url(settings: Settings) -> tuple[str, embedded.Embedded | None]:
+    """Where the store is: the one that is set, the one that runs here, or one started now."""
+    if settings.redis_url:
+        return settings.redis_url, None
+    there = embedded.running(settings.data_dir)
+    if there is not None:
+        return there, None
+    started = embedded.start(settings.data_dir, time.sleep)
+    return started.url, started
+
+
+def own_store(settings: Settings) -> tuple[str, embedded.Embedded | None]:
+    """The same for a server: an embedded store has one owner, and it starts it."""
+    if settings.redis_url:
+        return settings.redis_url, None
+    started = embedded.start(settings.data_dir, time.sleep)
+    return started.url, started
+
+
+def secret_key(settings: Settings) -> bytes:
+    """The key of all hashes: set, or made once and kept beside the embedded store."""
+    given = settings.secret_key.get_secret_value()
+    if given:
+        return given.encode()
+    if settings.redis_url:
+        message = (
+            "GUARDPROXY_SECRET_KEY is not set; with GUARDPROXY_REDIS_URL several processes share "
+            "it: set it to a long random text, the same for all"
+        )
+        raise SettingsError(message)
+    path = settings.data_dir / "secret"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32))
+    except FileExistsError:
+        pass
+    return path.read_text("utf-8").encode()
+
+
+def connect(url: str) -> Connection:
+    """A connection to the store."""
+    return Connection(url, time.monotonic)
+
+
+@dataclass(slots=True, kw_only=True)
+class Program:
+    """One running process: its parts, and how to make guards of policies."""
+
+    settings: Settings
+    options: Options
+    secret: bytes
+    connection: Connection
+    metrics: Metrics
+    conversations: Remembers
+    mail: asyncio.Event = field(default_factory=asyncio.Event)
+    watch: list[Observe] = field(default_factory=list)
+
+    def load(self, path: Path) -> Policy:
+        """One policy file as it is served here."""
+        policy = load.load_policy(path, environment(), scope_model=model().rev)
+        return replace(policy, shadow=True) if self.options.shadow else policy
+
+    async def guard(self, policy: Policy) -> Guard:
+        """A guard that remembers; its lines are encoded in a thread, turns go on meanwhile."""
+        return build(
+            policy,
+            await asyncio.to_thread(readers, policy),
+            clock=time.perf_counter,
+            conversations=self.conversations,
+            observe=self.observe,
+        )
+
+    def observe(self, record: dict[str, object]) -> None:
+        """A finished turn: figures, the log, whoever else watches."""
+        for one in (self.metrics.count_turn, log.log_turn, *self.watch):
+            try:
+                one(record)
+            except Exception:  # noqa: BLE001  watching must not cost a customer the reply
+                log.log.exception("observe")
+
+    async def examine(self, shelf: Shelf) -> health.Report:
+        """Whether traffic may come."""
+        store = "up"
+        try:
+            await self.connection.do("PING")
+        except StoreError as error:
+            store = str(error)
+        self.metrics.store_up.set(store == "up")
+        stale = tuple(shelf.stale.values())
+        self.metrics.degraded.set(bool(stale))
+        status = "degraded" if stale else "ready"
+        return health.Report(
+            status=status if store == "up" and shelf.names else "unready",
+            store=store,
+            policies=tuple(guard.policy.ref for guard in shelf.guards),
+            problems=stale,
+        )
+
+    def seen(self, kind: str, outcome: str) -> None:
+        """Count what a webhook held; kinds come from outside, so only known ones are labels."""
+        known = kind if kind in KINDS else "other"
+        if kind == "webhook":
+            self.metrics.webhooks.labels(outcome).inc()
+        else:
+            self.metrics.events.labels(known, outcome).inc()
+
+
+KINDS = frozenset(
+    ("text", "image", "video", "audio", "document", "sticker", "location", "contacts", "button",
+     "button_reply", "list_reply", "nfm_reply", "order", "reaction", "revoke", "edit", "status",
+     "system", "group", "malformed", "error", "unsupported")
+)  # fmt: skip
+
+
+@web.middleware
+async def in_api_shape(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Whatever goes wrong leaves as JSON in the API's shape; nothing ends the process."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return answers.error(error.status, f"{request.method} {request.path}: {error.reason}")
+    except Exception:  # noqa: BLE001  aiohttp's boundary: one request fails alone
+        log.log.exception("request")
+        return answers.error(500, "guardproxy could not serve this request; its log says why")
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started program: its shelf, its parts, and the addresses it listens on."""
+
+    shelf: Shelf
+    program: Program
+    public: str
+    admin: str
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, options: Options, url: str, *, worker: Path | None = None,
+    extra: Sequence[web.RouteDef] = (), watch: Sequence[Observe] = (),
+) -> AsyncIterator[Running]:  # fmt: skip
+    """Everything up and listening; closed in order on the way out.
+
+    `url`: the store's. `worker`: the socket of a worker's admin listener. `extra`: more admin
+    routes. Raises what refuses a start: PolicyError, SettingsError, WeightsError, OSError.
+    """
+    secret = secret_key(settings)
+    async with AsyncExitStack() as stack:
+        connection = connect(url)
+        stack.push_async_callback(connection.close)
+        metrics = Metrics()
+        program = Program(
+            settings=settings, options=options, secret=secret, connection=connection,
+            metrics=metrics, conversations=Conversations(connection), watch=list(watch),
+        )  # fmt: skip
+        shelf = Shelf(program.load, program.guard, default=options.default)
+        files = policy_files([options.policies])
+        if not options.policies.exists() or not files:
+            message = f"no policy files in {options.policies}; `guardproxy demo` shows one at work"
+            raise SettingsError(message)
+        await shelf.fill(files)
+        session = await stack.enter_async_context(
+            ClientSession(connector=TCPConnector(limit=0), auto_decompress=True)
+        )
+        upstream = _upstream(settings, session)
+        letters = Mailbox(connection, Fernet(_seal(secret)), uuid.uuid4().hex)
+        hop = Hop(
+            shelf=shelf, upstream=upstream, callers=read_keys(settings.api_keys), secret=secret,
+            on_refusal=settings.on_refusal, clock=time.time, new_id=lambda: uuid.uuid4().hex,
+        )  # fmt: skip
+        hook = webhook.Webhook(
+            shelf=shelf, letters=letters, secret=secret, wake=program.mail.set, seen=program.seen,
+            secrets=tuple(s.get_secret_value() for s in settings.whatsapp_app_secret),
+            verify_token=settings.whatsapp_verify_token.get_secret_value(),
+        )  # fmt: skip
+        public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
+        public.add_routes([*llm.routes(hop), *webhook.routes(hook)])
+        admin = _admin_app(settings, program, shelf, extra)
+        group = await stack.enter_async_context(_background())
+        bridge = Bridge(
+            shelf=shelf, letters=letters, upstream=upstream, secret=secret, clock=time.time,
+            graph=Graph(session, settings.graph_url,
+                        settings.whatsapp_access_token.get_secret_value()),
+            tell=log.event, mail=program.mail,
+            count=lambda outcome: metrics.sends.labels(outcome).inc(),
+        )  # fmt: skip
+        group.create_task(bridge.run())
+        group.create_task(_reload_on_change(shelf, program))
+        at = await listen(stack, public, options.listen, share=worker is not None)
+        admin_at = await listen(stack, admin, worker or options.admin)
+        log.event(
+            "serving", public=at, admin=admin_at, policies=[g.policy.ref for g in shelf.guards]
+        )
+        yield Running(shelf, program, at, admin_at)
+
+
+def _upstream(settings: Settings, session: ClientSession) -> Upstream:
+    """The LLM backend of the settings."""
+    return Upstream(
+        session, settings.upstream_url, settings.upstream_key.get_secret_value(),
+        model=settings.upstream_model, total=settings.upstream_timeout,
+    )  # fmt: skip
+
+
+def _seal(secret: bytes) -> bytes:
+    """The key that encrypts mail at rest, as Fernet wants it."""
+    return base64.urlsafe_b64encode(hashlib.sha256(b"mail" + secret).digest())
+
+
+def _admin_app(
+    settings: Settings, program: Program, shelf: Shelf, extra: Sequence[web.RouteDef]
+) -> web.Application:
+    """The admin listener's application."""
+    token = settings.admin_token.get_secret_value()
+    host = program.options.admin[0]
+    if not token and not host.startswith(LOOPBACK):
+        message = f"the admin listener on {host} is open to others: set GUARDPROXY_ADMIN_TOKEN"
+        raise SettingsError(message)
+    app = web.Application(middlewares=[health.gate(token)])
+
+    async def figures() -> bytes:
+        return program.metrics.text(settings.metrics_dir or None)
+
+    app.add_routes([*health.routes(partial(program.examine, shelf), figures), *extra])
+    return app
+
+
+@asynccontextmanager
+async def _background() -> AsyncIterator[asyncio.TaskGroup]:
+    """Tasks that live as long as the program, and end with it."""
+
+    async def until_cancelled(ready: asyncio.Event, held: list[asyncio.TaskGroup]) -> None:
+        async with asyncio.TaskGroup() as group:
+            held.append(group)
+            ready.set()
+            await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as outer:
+        ready: asyncio.Event = asyncio.Event()
+        held: list[asyncio.TaskGroup] = []
+        keeper = outer.create_task(until_cancelled(ready, held))
+        await ready.wait()
+        try:
+            yield held[0]
+        finally:
+            keeper.cancel()
+
+
+async def listen(
+    stack: AsyncExitStack,
+    app: web.Application,
+    where: tuple[str, int] | Path,
+    *,
+    share: bool = False,
+) -> str:
+    """Listen, and stop with the stack; the address, with the port that was really taken."""
+    runner = web.AppRunner(
+        app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE,
+        logger=logging.getLogger("aiohttp"),
+    )  # fmt: skip
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    if isinstance(where, Path):
+        await web.UnixSite(runner, str(where)).start()
+        return str(where)
+    host, port = where
+    try:
+        await web.TCPSite(runner, host, port, reuse_port=share or None).start()
+    except OSError as error:
+        message = f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
+        raise SettingsError(message) from error
+    address = runner.addresses[0]
+    shown = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"http://{shown}:{address[1]}"
+
+
+async def _reload_on_change(shelf: Shelf, program: Program) -> None:
+    """Take up policy files as they change, and all of them on SIGHUP."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+
+    async def on_disk() -> None:
+        async for _ in awatch(program.options.policies, step=50, recursive=False):
+            asked.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(on_disk())
+        while True:
+            await asked.wait()
+            asked.clear()
+            await refresh(shelf, program)
+
+
+async def refresh(shelf: Shelf, program: Program) -> None:
+    """Take up what changed; what is broken keeps its last good guard, and is said."""
+    try:
+        refused = await shelf.refresh(policy_files([program.options.policies]))
+    except (GuardproxyError, OSError) as error:
+        refused = (str(error),)
+    program.metrics.reloads.labels("refused" if refused else "taken").inc()
+    program.metrics.degraded.set(bool(shelf.stale))
+    log.event(
+        "policies", refused=list(refused), serving=[guard.policy.ref for guard in shelf.guards]
+    )
+
+
+async def serve(settings: Settings, options: Options, *, worker: Path | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    url, started = own_store(settings)
+    try:
+        async with running(settings, options, url, worker=worker):
+            await told_to_stop()
+            log.event("stopping")
+    except BaseExceptionGroup as group:  # a background task's error is the program's
+        raise group.exceptions[0] from group
+    finally:
+        if started is not None:
+            started.stop()
+
+
+async def told_to_stop() -> None:
+    """Until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    await stop.wait()
+
+
+__all__ = ["Options", "PolicyError", "Running", "bench_guard", "policy_files", "running", "serve"]

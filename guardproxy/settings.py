@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(SecretStr(""), description="keys the hashes of numbers")
     on_refusal: Literal["completion", "error"] = Field("completion", description="see the docs")
     scope_encoders: str = Field("auto", description="auto, use, or use+e5")
+    metrics_dir: str = Field("", description="set by the supervisor: where workers count together")
     upstream_timeout: float = Field(120.0, gt=0, description="seconds for a whole answer")
 
     @field_validator("whatsapp_app_secret", mode="before")

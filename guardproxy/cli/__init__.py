@@ -7,7 +7,7 @@ import typer
 
 from guardproxy.core.errors import GuardproxyError
 
-VERBS = ("eval", "explain", "schema")
+VERBS = ("demo", "serve", "check", "test", "eval", "explain", "escalations", "doctor", "schema")
 FILES = {
     "test": "try_policies",
     "eval": "evaluate",

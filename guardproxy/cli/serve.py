@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from guardproxy import supervisor
 from guardproxy.app import Options, serve
 from guardproxy.core.errors import GuardproxyError
 from guardproxy.observe import log
@@ -26,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
         workers: Annotated[int, typer.Option(min=1, max=64, help="processes")] = 1,
         *,
         shadow: Annotated[bool, typer.Option("--shadow", help="decide, record, never act")] = False,
+        worker_socket: Annotated[Path | None, typer.Option(hidden=True)] = None,
     ) -> None:
         """Run the proxy until it is told to stop (SIGTERM, Ctrl-C); SIGHUP reloads the policies."""
         try:
@@ -38,7 +40,10 @@ def add_to(app: typer.Typer) -> None:
             )
             settings = read_settings()
             log.start()
-            asyncio.run(serve(settings, options))
+            if workers > 1:
+                asyncio.run(supervisor.serve(settings, options))
+            else:
+                asyncio.run(serve(settings, options, worker=worker_socket))
         except GuardproxyError as error:
             typer.echo(str(error), err=True)
             typer.echo("guardproxy does not start; `guardproxy doctor` says what to do", err=True)

@@ -13,9 +13,9 @@ SLOW = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 class Metrics:
     """Every figure guardproxy keeps. `guardproxy_<noun>_<unit>`; `policy` is a file's own name."""
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self) -> None:
         """A registry of its own, so that two apps in one process do not share figures."""
-        self.registry = registry or CollectorRegistry()
+        self.registry = CollectorRegistry()
         r = self.registry
         self.turns = Counter(
             "guardproxy_turns", "Finished turns", ["policy", "surface", "verdict"], registry=r

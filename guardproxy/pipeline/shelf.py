@@ -11,6 +11,7 @@ from guardproxy.core.errors import Fault, GuardproxyError, PolicyError
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.selftest import selftest
 from guardproxy.policy.compiled import Policy
+from guardproxy.policy.load import shared_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,16 @@ class Shelf:
     """All guards of a process, by policy name and by WhatsApp number."""
 
     def __init__(
-        self, load: Callable[[Path], Policy], make: Callable[[Policy], Awaitable[Guard]]
+        self,
+        load: Callable[[Path], Policy],
+        make: Callable[[Policy], Awaitable[Guard]],
+        *,
+        default: str = "",
     ) -> None:
-        """`load` reads and checks one file (PolicyError), `make` builds its guard."""
+        """`load` reads and checks one file (PolicyError), `make` builds its guard; `default`
+        names the policy of callers who name none, where there are several.
+        """
+        self._default = default
         self._load = load
         self._make = make
         self._places: dict[Path, Place] = {}
@@ -58,8 +66,10 @@ class Shelf:
         return self._by_number.get(number)
 
     def only(self) -> Guard | None:
-        """The one guard there is, or None when there are several."""
-        return next(iter(self._by_name.values())) if len(self._by_name) == 1 else None
+        """The one guard there is, or the default of several, if any."""
+        if len(self._by_name) == 1:
+            return next(iter(self._by_name.values()))
+        return self._by_name.get(self._default)
 
     async def fill(self, paths: Iterable[Path]) -> None:
         """Load every file, or raise PolicyError with all faults of all files."""
@@ -102,6 +112,10 @@ class Shelf:
     async def _ready(self, path: Path, place: Place | None = None) -> Guard:
         """A guard that has passed its self-test; the present one when nothing has changed."""
         policy = self._load(path)
+        others = [p.guard.policy for other, p in self._places.items() if other != path]
+        clashes = shared_names([*others, policy])
+        if clashes:
+            raise PolicyError(tuple(clashes))
         if place is not None and place.guard.policy == policy:
             return place.guard
         guard = await self._make(policy)

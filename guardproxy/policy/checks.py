@@ -4,7 +4,7 @@ Each check reads the raw values, so that a wrong type in one place hides no faul
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,23 +29,20 @@ SECRETS = re.compile(
 class Checking:
     """One pass over a file: finds values by path and notes faults at their places."""
 
-    def __init__(self, document: Document, merged: Any, environ: Mapping[str, str] | None) -> None:
-        """`merged` is the file with the packs under it; `environ` None: variables not checked."""
+    def __init__(self, document: Document, merged: Any) -> None:
+        """`merged` is the file with the packs under it."""
         self.document = document
         self.merged = merged
-        self.environ = environ
         self.faults: list[Fault] = []
 
     def at(self, *path: str | int) -> Any:
         """The value at a path, None when there is none."""
         value = self.merged
         for step in path:
-            if (isinstance(value, dict) and step in value) or (
-                isinstance(value, list) and isinstance(step, int) and step < len(value)
-            ):
-                value = value[step]
+            if isinstance(value, list):
+                value = value[step] if isinstance(step, int) and step < len(value) else None
             else:
-                return None
+                value = value.get(step) if isinstance(value, dict) else None
         return value
 
     def table(self, *path: str | int) -> dict[str, Any]:
@@ -66,9 +63,9 @@ class Checking:
         self.faults.append(self.document.fault(code, message, mend, at=place))
 
 
-def check(document: Document, merged: Any, environ: Mapping[str, str] | None) -> list[Fault]:
+def check(document: Document, merged: Any) -> list[Fault]:
     """All faults of the file that its types do not show."""
-    checking = Checking(document, merged, environ)
+    checking = Checking(document, merged)
     for one in CHECKS:
         one(checking)
     return checking.faults
@@ -258,12 +255,10 @@ def _replies(c: Checking) -> None:
 
 
 def _secrets(c: Checking) -> None:
-    """No token in clear, anywhere in the file; named variables are set."""
+    """No token in clear, anywhere in the file."""
     for path, value in _leaves(c.document.value, ()):
         if SECRETS.search(value):
             c.fault("GP105", path, "a secret in clear", "write env:NAME and set NAME outside")
-        elif value.startswith("env:") and c.environ is not None and not c.environ.get(value[4:]):
-            c.fault("GP113", path, f"{value[4:]} is not set", f"set {value[4:]} in the environment")
 
 
 def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

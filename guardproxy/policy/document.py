@@ -85,8 +85,9 @@ def read(path: str, text: str) -> Document:
     try:
         _Reader(document).run()
     except _Stop:
-        pass
+        document.value = None  # half a file says nothing about its other half
     except yaml.YAMLError as error:
+        document.value = None
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         at = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
@@ -107,9 +108,11 @@ class _Reader:
         """Read to the end, or to the first thing that makes reading on pointless."""
         for event in yaml.parse(self._document.text, Loader=_LOADER):
             if isinstance(event, yaml.AliasEvent):
-                self._stop(event, "GP003", "aliases (*) are not read", "write the value out")
+                self._note(event, "GP003", "aliases (*) are not read", "write the value out")
+                self._put(None, event)
+                continue
             if getattr(event, "anchor", None):
-                self._stop(event, "GP003", "anchors (&) are not read", "write the value out")
+                self._note(event, "GP003", "anchors (&) are not read", "write the value out")
             if isinstance(event, yaml.DocumentStartEvent):
                 self._documents += 1
                 if self._documents > 1:
@@ -123,16 +126,20 @@ class _Reader:
             elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
                 self._open.pop()
 
-    def _stop(self, event: yaml.Event, code: str, message: str, mend: str) -> None:
-        """Note a fault after which the file is not read on."""
+    def _note(self, event: yaml.Event, code: str, message: str, mend: str) -> None:
+        """Note a fault; the file is read on, so that all of them show at once."""
         fault = self._document.fault(code, message, mend, at=_at(event))
         self._document.faults.append(fault)
+
+    def _stop(self, event: yaml.Event, code: str, message: str, mend: str) -> None:
+        """Note a fault after which the file is not read on."""
+        self._note(event, code, message, mend)
         raise _Stop
 
     def _tag(self, event: Any) -> None:
         """Tags name types of programs; a policy has none."""
         if event.tag not in (None, "!"):
-            self._stop(event, "GP003", f"tags are not read ({event.tag})", "leave the tag out")
+            self._note(event, "GP003", f"tags are not read ({event.tag})", "leave the tag out")
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         """A text: a key when a mapping waits for one, else a value."""

@@ -35,8 +35,8 @@ def load_policy(
 ) -> Policy:
     """The policy of a file, or PolicyError with all its faults.
 
-    `environ` None: `env:NAME` is not looked up (a lint on another machine than the one that
-    serves). `scope_model` is the scope model's own revision: it belongs to the policy's.
+    `environ` is where `env:NAME` is looked up; an unset name is `doctor`'s to report: a missing
+    notification must not keep a business offline. `scope_model` is the scope model's revision.
     """
     document, merged = _document(path, text)
     faults, model = list(document.faults), None
@@ -45,7 +45,7 @@ def load_policy(
             model = PolicyFile.model_validate(merged)
         except ValidationError as error:
             faults += _typed(document, error)
-        faults += check(document, merged, environ)
+        faults += check(document, merged)
     if faults or model is None:
         ordered = sorted(set(faults), key=lambda fault: (fault.line, fault.column))
         raise PolicyError(tuple(_once(ordered)))
@@ -116,8 +116,8 @@ def _document(path: Path, text: str | None) -> tuple[Document, Any]:
     if text is None:
         text = _text(path)
     document = read(str(path), text)
-    if document.faults:
-        return document, None
+    if document.faults and not isinstance(document.value, dict):
+        return document, None  # it could not be read to its end
     if not isinstance(document.value, dict):
         fault = document.fault(
             "GP002", "not a mapping of keys", "start with version: 1", at=document.place(())
@@ -227,9 +227,14 @@ def _inner(annotation: Any) -> Any:
 
 
 def _once(faults: list[Fault]) -> Iterable[Fault]:
-    """Each place and code once: types and checks may see the same fault."""
+    """Each place and code once: types and checks may see the same fault. What cannot be read is
+    not also of the wrong type.
+    """
     seen: set[tuple[int, int, str]] = set()
+    unread = {(fault.line, fault.column) for fault in faults if fault.code == "GP003"}
     for fault in faults:
+        if fault.code != "GP003" and (fault.line, fault.column) in unread:
+            continue
         key = (fault.line, fault.column, fault.code)
         if key not in seen:
             seen.add(key)

@@ -66,7 +66,7 @@ class Mailbox:
             keys.mailbox(business, conversation),
             keys.due(tag),
         ]
-        args = [member, sealed, KNOWN, 0]
+        args: list[str | float] = [member, sealed, KNOWN, 0]
         return bool(await self._connection.run("accept", places, args))
 
     async def claim(self, businesses: Iterable[str]) -> Taken | None:
@@ -108,7 +108,7 @@ class Mailbox:
             keys.mailbox(taken.business, conversation),
             keys.lease(taken.tag, taken.member),
         ]
-        args = [taken.member, self._worker, what, seconds]
+        args: list[str | float] = [taken.member, self._worker, what, seconds]
         return bool(await self._connection.run("settle", places, args))
 
     async def pending(self, business: str, turn: str) -> Pending | None:

@@ -66,7 +66,8 @@ def _by_sentinel(url: str, options: dict[str, Any]) -> Any:
     places = [host.rpartition(":") for host in hosts.split(",")]
     watchers = [(name or port, int(port) if name else 26379) for name, _, port in places]
     password = login.partition(":")[2] or None
-    return Sentinel(watchers, **options).master_for(service, password=password)
+    sentinel = Sentinel(watchers, **options)  # type: ignore[no-untyped-call]
+    return sentinel.master_for(service, password=password)
 
 
 class Connection:

@@ -97,5 +97,5 @@ class Upstream:
         raise UpstreamError(message, status=status if status in RELAYED else 502, body=shown)
 
 
-class _NotReached(Exception):  # noqa: N818  private to the retry
+class _NotReached(Exception):
     """No connection was made."""

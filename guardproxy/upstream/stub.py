@@ -28,7 +28,7 @@ PLAIN = "Thank you for your message. Your order is noted. What else may I do for
 class Stub:
     """The backend; `calls` holds the body of every completion it was asked for.
 
-    `script`: a key the customer's last words hold -> what is answered; "" is the answer to all else.
+    `script`: a key the customer's last words hold -> what is answered; "" answers all else.
     """
 
     script: Mapping[str, str] = field(default_factory=lambda: SCRIPT | {"": PLAIN})
@@ -48,7 +48,9 @@ class Stub:
                     self.script.get("", PLAIN))  # fmt: skip
 
     async def _models(self, _request: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": "scripted", "object": "model"}]})
+        return web.json_response(
+            {"object": "list", "data": [{"id": "scripted", "object": "model"}]}
+        )
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

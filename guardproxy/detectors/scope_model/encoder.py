@@ -1,4 +1,4 @@
-"""Turns texts into vectors: Universal Sentence Encoder multilingual v3, whose weights are checked."""
+"""Turns texts into vectors: Universal Sentence Encoder multilingual v3, its weights checked."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`POST /v1/checks`: a verdict and nothing else. Opens nothing, counts nothing, remembers nothing."""
+"""`POST /v1/checks`: a verdict and nothing else; opens, counts and remembers nothing."""
 
 from typing import Any, Literal
 

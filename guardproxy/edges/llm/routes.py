@@ -40,11 +40,11 @@ ROUTES: dict[str, tuple[str, Serve, str]] = {
 
 def routes(hop: Hop) -> list[web.RouteDef]:
     """Every route, for the only policy and for a named one."""
-    found = []
-    for path, (method, serve, _checked) in ROUTES.items():
-        for prefix in ("/v1", "/t/{policy}/v1"):
-            found.append(web.route(method, prefix + path, _bound(serve, hop)))
-    return found
+    return [
+        web.route(method, prefix + path, _bound(serve, hop))
+        for path, (method, serve, _checked) in ROUTES.items()
+        for prefix in ("/v1", "/t/{policy}/v1")
+    ]
 
 
 def _bound(serve: Serve, hop: Hop) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -196,9 +196,7 @@ class Bridge:
             business=guard.policy.name,
             surface="whatsapp",
             messages=(
-                Message(
-                    id=letter["id"], text=letter["text"], kind=letter["kind"], at=letter["at"]
-                ),
+                Message(id=letter["id"], text=letter["text"], kind=letter["kind"], at=letter["at"]),
             ),
             now=self.clock(),
             person=person,

@@ -36,7 +36,7 @@ class _Writer:
         self._lists: list[int | None] = []  # the next number, or None for bullets
         self._cells: list[str] | None = None
 
-    def take(self, token: Token) -> None:
+    def take(self, token: Token) -> None:  # noqa: C901, PLR0912  a flat table of block kinds
         """One block."""
         match token.type:
             case "inline":
