@@ -97,7 +97,7 @@ def _welcome(at: app.Running, upstream: str) -> list[str]:
     """What a newcomer needs to know, one line each."""
     lines = [
         "",
-        "guardproxy is up. The model behind it answers anything; what is refused, the guard refuses.",
+        "guardproxy is up. The model behind it answers anything; the guard does not.",
         f"  phone     {at.admin}/",
         f"  LLM API   {at.public}/v1",
     ]

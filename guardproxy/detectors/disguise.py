@@ -32,10 +32,11 @@ _MORSE_CODE = {
     "...-": "v", ".--": "w", "-..-": "x", "-.--": "y", "--..": "z",
 }  # fmt: skip
 # Frequent words: a decoding that has none of them is noise, not a reading.
-COMMON = frozenset(  # one line reads better than forty
+_COMMON = (
     "the to you your and for a is of in me my how what write tell give ignore all instructions "
-    "system prompt previous please are with que de la el para un una yang dan di untuk".split()  # noqa: SIM905
+    "system prompt previous please are with que de la el para un una yang dan di untuk"
 )
+COMMON = frozenset(_COMMON.split())
 
 
 def seen_through(text: str) -> tuple[str, ...]:

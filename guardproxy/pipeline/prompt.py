@@ -10,6 +10,7 @@ KINDS = {
     "phone": "by phone: {to}",
     "email": "by e-mail: {to}",
     "web_form": "by form: {to}",
+    "web_support": "on the web: {to}",
     "in_store": "in person: {to}",
 }
 

@@ -3,6 +3,7 @@
 It speaks OpenAI's chat completions, streamed and not, and ships for the demo and the tests.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -24,15 +25,36 @@ SCRIPT = {
 PLAIN = "Thank you for your message. Your order is noted. What else may I do for you?"
 
 
+# How backends fail: name -> (status, content type, body); {key} is the caller's own credential.
+BROKEN = {
+    "html": (200, "text/html", "<html><h1>It works!</h1></html>"),
+    "500": (500, "application/json", '{"error": {"message": "boom"}}'),
+    "401": (401, "application/json", '{"error": {"message": "bad key"}}'),
+    "echo_key": (400, "application/json", '{"error": {"message": "wrong key {key}"}}'),
+    "cut": (200, "application/json", '{"choices": [{"message": {"content": "Sur'),
+    "no_choices": (200, "application/json", '{"choices": []}'),
+    "null": (200, "application/json", "null"),
+    "list": (200, "application/json", "[1, 2]"),
+}
+
+
+def _broken(mode: str, key: str) -> web.Response:
+    """An answer as a broken backend gives it."""
+    status, kind, body = BROKEN[mode]
+    return web.Response(status=status, content_type=kind, text=body.replace("{key}", key))
+
+
 @dataclass
 class Stub:
     """The backend; `calls` holds the body of every completion it was asked for.
 
-    `script`: a key the customer's last words hold -> what is answered; "" answers all else.
+    `script`: a key that the customer's last words hold -> what is answered; "" answers all else.
     """
 
     script: Mapping[str, str] = field(default_factory=lambda: SCRIPT | {"": PLAIN})
     calls: list[dict[str, object]] = field(default_factory=list)
+    mode: str = ""  # a key of BROKEN: how it fails; "" answers, "hang" never does
+    delay: float = 0.0  # seconds before it answers
 
     def app(self) -> web.Application:
         """The backend as an application."""
@@ -55,6 +77,11 @@ class Stub:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.calls.append(body)
+        if self.mode == "hang":
+            await asyncio.Event().wait()
+        if self.mode:
+            return _broken(self.mode, request.headers.get("Authorization", ""))
+        await asyncio.sleep(self.delay)
         spoken = [m for m in body["messages"] if m["role"] == "user"]
         text = self.answer(json.dumps(spoken[-1]["content"], ensure_ascii=False) if spoken else "")
         usage = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}

@@ -4,6 +4,7 @@ https://platform.openai.com/docs/api-reference/chat
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -75,7 +76,21 @@ def parsed(raw: bytes) -> dict[str, Any]:
         raise WireError(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise WireError("the body must be a JSON object")
+    if _HALF.search(raw) and not _is_whole(body):
+        raise WireError("the body holds half a surrogate pair; send whole characters")
     return body
+
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # an escape that may be half a character
+
+
+def _is_whole(body: dict[str, Any]) -> bool:
+    """Whether every text can be written as UTF-8."""
+    try:
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _flag(body: dict[str, Any], name: str) -> bool:
@@ -153,7 +168,7 @@ def forwarded(asked: Asked, prompt: str, mask: Any, model: str) -> bytes:
         options = body.get("stream_options")
         kept = options if isinstance(options, dict) else {}
         body["stream_options"] = kept | {"include_usage": True}
-    return json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json.dumps(body, ensure_ascii=False).encode()
 
 
 def _masked(message: dict[str, Any], mask: Any) -> dict[str, Any]:
@@ -186,9 +201,11 @@ def told(raw: bytes) -> Told:
     try:
         completion = json.loads(raw)
         texts = [_said(choice["message"]) for choice in completion["choices"]]
+        if not texts:
+            raise LookupError
         usage = completion.get("usage") or {}
         return Told("\n\n".join(texts).strip(), int(usage.get("total_tokens") or 0), completion)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, WireError) as error:
         raise UpstreamError("the LLM backend did not send a chat completion") from error
 
 
