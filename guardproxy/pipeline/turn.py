@@ -82,6 +82,8 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
                 raise  # the caller's API has words for it; a customer needs ours
             verdict = Redirect("on_failure.upstream")
         waited = guard.clock() - asked
+    if answer is not None and not answer.text and turn.surface == "whatsapp":
+        answer, verdict = None, Redirect("on_failure.upstream")  # silence would leave them waiting
     if answer is not None:
         turn = turn.answered(answer.text)
         second = await guard.answer.run(turn)

@@ -39,7 +39,9 @@ def client(url: str) -> Any:
     host:port/service`, `redis+cluster://`.
     """
     options: dict[str, Any] = {
-        "socket_timeout": DEADLINE,
+        # none of its own: it would use asyncio.wait_for, which on Python 3.11 can swallow the
+        # cancellation of a task (cpython issue 81839); `_guarded` has the deadline
+        "socket_timeout": None,
         "socket_connect_timeout": DEADLINE,
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": True,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from aiohttp import hdrs, web
 
+TRUSTED = web.RequestKey("trusted", bool)
 OPEN = frozenset({"/livez", "/readyz"})  # probes carry no token; they learn a word, not a name
 
 
@@ -32,7 +33,7 @@ def routes(examine: Examine, figures: Figures) -> list[web.RouteDef]:
     async def readyz(request: web.Request) -> web.Response:
         report = await examine()
         status = 503 if report.status == "unready" else 200
-        body = asdict(report) if request.get("trusted", False) else {"status": report.status}
+        body = asdict(report) if request.get(TRUSTED, False) else {"status": report.status}
         return web.json_response(body, status=status)
 
     async def metrics(_request: web.Request) -> web.Response:
@@ -55,8 +56,8 @@ def gate(token: str) -> Callable[..., Awaitable[web.StreamResponse]]:
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         given = request.headers.get(hdrs.AUTHORIZATION, "").encode()
-        request["trusted"] = not token or hmac.compare_digest(given, expected)
-        if not request["trusted"] and request.path not in OPEN:
+        request[TRUSTED] = not token or hmac.compare_digest(given, expected)
+        if not request[TRUSTED] and request.path not in OPEN:
             raise web.HTTPUnauthorized(headers={hdrs.WWW_AUTHENTICATE: "Bearer"})
         response = await handler(request)
         response.headers["X-Content-Type-Options"] = "nosniff"

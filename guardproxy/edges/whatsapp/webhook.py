@@ -38,7 +38,9 @@ def routes(hook: Webhook) -> list[web.RouteDef]:
         known = bool(hook.verify_token) and hmac.compare_digest(token, hook.verify_token.encode())
         if query.get("hub.mode") != "subscribe" or not known:
             raise web.HTTPForbidden
-        return web.Response(text=query.get("hub.challenge", ""), content_type="text/plain")
+        plain = {"X-Content-Type-Options": "nosniff"}
+        challenge = query.get("hub.challenge", "")
+        return web.Response(text=challenge, content_type="text/plain", headers=plain)
 
     async def receive(request: web.Request) -> web.Response:
         raw = await request.read()
