@@ -102,7 +102,7 @@ def _people(c: Checking) -> None:
         c.fault(
             "GP107", ("escalation", "channels", key), f"channel {key!r}: {reason[0]}", reason[1]
         )
-    if channels and len(broken) == len(channels):
+    if len(broken) == len(channels):
         kinds = ", ".join(HUMAN_KINDS)
         c.fault(
             "GP107", ("escalation", "channels"), "no working way to a person",
@@ -161,22 +161,23 @@ def _names(c: Checking) -> None:
             known = ", ".join(c.table("scope", "topics")) or "none"
             path = ("rules", index, "when", "topic")
             c.fault("GP106", path, f"no topic {topic!r}", f"there is: {known}")
+    told: set[str] = set()
     for key in channels:
-        _chain(c, key)
+        if key not in told:
+            told |= _circle(c, key)
 
 
-def _chain(c: Checking, start: str) -> None:
-    """An `else` chain that comes back to where it was never ends."""
+def _circle(c: Checking, start: str) -> set[str]:
+    """An `else` chain that comes back to where it was never ends: told once, for all on it."""
     seen, step = [start], c.at("escalation", "channels", start, "else")
-    while isinstance(step, str):
-        if step == start:
-            path = ("escalation", "channels", start, "else")
-            c.fault("GP106", path, f"else runs in a circle: {' -> '.join([*seen, step])}", "end it")
-            return
-        if step in seen:
-            return
+    while isinstance(step, str) and step not in seen:
         seen.append(step)
         step = c.at("escalation", "channels", step, "else")
+    if step != start:
+        return set()
+    path = ("escalation", "channels", start, "else")
+    c.fault("GP106", path, f"else runs in a circle: {' -> '.join([*seen, start])}", "end it")
+    return set(seen)
 
 
 def _twice(c: Checking) -> None:

@@ -91,7 +91,8 @@ def read(path: str, text: str) -> Document:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         at = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        mend = "indent with spaces, not tabs" if "\\t" in problem or "tab" in problem else ""
+        tab = mark is not None and text[mark.index : mark.index + 1] == "\t"
+        mend = "indent with spaces, not tabs" if tab else ""
         document.faults.append(document.fault("GP002", f"not YAML: {problem}", mend, at=at))
     return document
 

@@ -95,15 +95,21 @@ def _text(examples: list[str], description: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "examples": examples, "description": description})
 
 
+def _texts(**more: Any) -> WithJsonSchema:
+    """A text or a list of them in the JSON Schema."""
+    listed = {"type": "array", "items": {"type": "string"}}
+    return WithJsonSchema({"anyOf": [{"type": "string"}, listed], **more})
+
+
 Duration = Annotated[float, BeforeValidator(duration), _text(["1m", "12h"], "a duration")]
 Percent = Annotated[float, BeforeValidator(percent), _text(["1%"], "a share")]
 Switch = Annotated[bool, BeforeValidator(switch)]
 Secret = Annotated[str, BeforeValidator(secret), _text(["env:NAME"], "a variable's name")]
-Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_many)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_many), _texts()]
 OpenHours = Annotated[
     tuple[Hours, ...],
     BeforeValidator(hours),
-    _text(["10:00-22:00", "mon-fri 09:00-18:00"], "opening hours, local time"),
+    _texts(examples=["10:00-22:00", "mon-fri 09:00-18:00"]),
 ]
 Line = Annotated[str, Field(min_length=1, max_length=2000)]
 Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]

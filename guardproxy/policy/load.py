@@ -47,7 +47,7 @@ def load_policy(
             faults += _typed(document, error)
         faults += check(document, merged)
     if faults or model is None:
-        ordered = sorted(set(faults), key=lambda fault: (fault.line, fault.column))
+        ordered = sorted(set(faults), key=lambda fault: (fault.line, fault.column, fault.code))
         raise PolicyError(tuple(_once(ordered)))
     rev = revision(merged, scope_model)
     return compile_policy(model, document, rev=rev, environ=environ or {})
@@ -162,6 +162,7 @@ def _typed(document: Document, error: ValidationError) -> list[Fault]:
     faults = []
     for one in error.errors():
         path = tuple(part for part in one["loc"] if part != "[key]")
+        of_key = "[key]" in one["loc"]
         kind, message, mend, code = one["type"], one["msg"], "", "GP102"
         found = one.get("input")
         if kind == "extra_forbidden":
@@ -182,7 +183,7 @@ def _typed(document: Document, error: ValidationError) -> list[Fault]:
         else:
             shown = "" if isinstance(found, dict | list) else f" (found {found!r})"
             message = f"{_dotted(path)}: {message[0].lower()}{message[1:]}{shown}"
-        at = document.place(path, key=kind in ("extra_forbidden", "missing"))
+        at = document.place(path, key=of_key or kind in ("extra_forbidden", "missing"))
         faults.append(document.fault(code, message, mend, at=at))
     return faults
 
