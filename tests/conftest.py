@@ -1,5 +1,6 @@
 """Real parts for every test: a Valkey, HTTP servers, a whole guardproxy in the test's own loop."""
 
+import asyncio
 import io
 import itertools
 import json
@@ -115,8 +116,6 @@ class Rig:
 
 async def until(holds: Any, seconds: float = 8.0) -> bool:
     """Wait until something holds; whether it did."""
-    import asyncio
-
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:

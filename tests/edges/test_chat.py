@@ -90,7 +90,10 @@ async def test_usage_comes_in_a_stream_iff_asked(rig, wanted):
 
 
 async def test_a_drifted_answer_never_reaches_the_customer(rig):
-    before, rig.stub.script = rig.stub.script, {"debit": "def sort(xs): return sorted(xs)  # here is your python function"}
+    before, rig.stub.script = (
+        rig.stub.script,
+        {"debit": "def sort(xs): return sorted(xs)  # here is your python function"},
+    )
     try:
         for stream in (False, True):
             response = await rig.chat(FAIR, stream=stream)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from guardproxy.edges.whatsapp.signature import is_signed, signature
+from guardproxy.store.escalations import Escalations
 from tests.conftest import APP_SECRET, WARUNG, Rig, said, webhook
 
 FAIR = "booking meja 8 orang"
@@ -158,8 +160,6 @@ async def test_yes_to_an_offer_escalates_and_no_goes_on(rig):
 
 
 async def test_a_second_request_adds_to_the_open_case(rig, connection):
-    from guardproxy.store.escalations import Escalations
-
     number, hotel = rig.number(), "106540352242925"
     for text in ("human please", "I said I want a person!"):
         await rig.deliver(webhook(said(number, text, rig.fresh("wamid")), number=hotel))
@@ -214,9 +214,7 @@ async def test_a_signed_body_that_is_no_webhook_is_400(rig, raw):
 
 
 async def test_two_secrets_while_rotating(store, tmp_path):
-    from guardproxy.edges.whatsapp.signature import is_signed, signature
-
-    raw = "{\"é\": 1}".encode()
+    raw = '{"é": 1}'.encode()
     assert is_signed(raw, signature(raw, "old"), ("new", "old"))
     assert not is_signed(raw, signature(raw, "other"), ("new", "old"))
     assert not is_signed(raw, signature(raw, "old").upper(), ("old",))

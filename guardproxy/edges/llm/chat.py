@@ -200,9 +200,8 @@ def told(raw: bytes) -> Told:
     """A completion. UpstreamError when the backend sent something else."""
     try:
         completion = json.loads(raw)
-        texts = [_said(choice["message"]) for choice in completion["choices"]]
-        if not texts:
-            raise LookupError
+        texts = [_said(completion["choices"][0]["message"])]
+        texts += [_said(choice["message"]) for choice in completion["choices"][1:]]
         usage = completion.get("usage") or {}
         return Told("\n\n".join(texts).strip(), int(usage.get("total_tokens") or 0), completion)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, WireError) as error:
