@@ -35,16 +35,15 @@ _CLAUSE = re.compile(rf"[,;:–—]?\s+(?=(?:{_TURNS})(?:\s|,|$))|\s+[–—]\s+
 
 def visible(text: str) -> str:
     """The text in one Unicode form, without what no reader sees."""
-    text = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
-    return _JOINERS.sub("", text)
+    # first, so that nothing unseen keeps a letter and its accent apart
+    return unicodedata.normalize("NFKC", _JOINERS.sub("", _UNSEEN.sub("", text)))
 
 
 def fold(text: str) -> str:
     """Lower case, accents off Latin letters, Arabic spelling variants joined, single spaces."""
-    text = visible(text).casefold()
-    decomposed = unicodedata.normalize("NFD", text)
-    text = unicodedata.normalize("NFC", _LATIN_MARKS.sub("", decomposed))
-    text = _ARABIC_MARKS.sub("", text).translate(_ALEF)
+    text = _ARABIC_MARKS.sub("", visible(text).casefold())
+    decomposed = unicodedata.normalize("NFKD", text)
+    text = unicodedata.normalize("NFC", _LATIN_MARKS.sub("", decomposed)).translate(_ALEF)
     return _SPACES.sub(" ", text.replace("’", "'")).strip()
 
 
