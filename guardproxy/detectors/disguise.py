@@ -21,6 +21,7 @@ LOOKALIKES = str.maketrans(
 LEET = str.maketrans("013457@$!", "oieastasi")
 _MIXED_WORD = re.compile(r"\b(?=\w*[a-zA-Z])(?=\w*[\u0370-\u03ff\u0400-\u052f])\w+\b")
 _SPACED = re.compile(r"(?<!\S)(?:[^\W\d_][ .\-_*|]){4,}[^\W\d_](?!\S)")
+_SHORT_SPACED = re.compile(r"(?<!\S)(?:[^\W\d_][ .\-_*|])+[^\W\d_](?!\S)")
 _LEET_WORD = re.compile(r"\b(?=\w*[013457@$])(?=\w*[a-zA-Z])[\w@$!]{4,}\b")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"\b(?:[0-9a-fA-F]{2}[ :]?){8,}\b")
@@ -66,8 +67,9 @@ def _unspaced(text: str) -> str:
     """Spaced letters ("w r i t e") as one word; wider gaps part the words."""
     if not _SPACED.search(text):
         return ""
-    wide = re.sub(r" {2,}|\s[/|]\s", "\0", text)
-    return _SPACED.sub(lambda run: re.sub(r"[ .\-_*|]", "", run.group(0)), wide).replace("\0", " ")
+    wide = re.sub(r" {2,}|\s[/|]\s", "\n", text)
+    closed = _SHORT_SPACED.sub(lambda run: re.sub(r"[ .\-_*|]", "", run.group(0)), wide)
+    return closed.replace("\n", " ")
 
 
 def _unleeted(text: str) -> str:
@@ -76,7 +78,7 @@ def _unleeted(text: str) -> str:
     if len(words) < 2:
         return ""
     reading = _LEET_WORD.sub(lambda word: word.group(0).translate(LEET), text)
-    return reading if _reads(reading) else ""
+    return reading if _reads(reading) and _share(reading) > _share(text) else ""
 
 
 def _decoded(text: str) -> list[str]:
@@ -124,9 +126,11 @@ def _unmorse(run: str) -> str:
 
 def _turned(text: str) -> str:
     """Rot13 or backwards, when that reads better than what is written."""
-    if _share(text) > 0 or len(text) < 12:
+    if len(text) < 12:
         return ""
-    return next((r for r in (codecs.decode(text, "rot13"), text[::-1]) if _reads(r)), "")
+    plain = _share(text)
+    turned = (codecs.decode(text, "rot13"), text[::-1])
+    return next((r for r in turned if _reads(r) and _share(r) > 2 * plain), "")
 
 
 def _reads(text: str) -> bool:
