@@ -65,7 +65,7 @@ class AnswerDrift:
         self._reader = reader
         self._shadow = policy.output.shadow
         table: dict[str, Verdict] = {
-            "allow": Allow("output.off_topic"),
+            "allow": Allow(),  # noted, and its form is looked at all the same
             "redirect": Redirect("output.off_topic"),
             "escalate": Escalate("output.off_topic"),
         }
