@@ -142,10 +142,53 @@ def test_whatever_a_file_holds_only_a_policy_error_leaves(text):
 
 
 WORDS = st.sampled_from(
-    ["a", "[]", "{}", "~", "7", "no", "{a:b}", "[1,2]", "-", ":", "?", "&x", "*x", "!t", "{}{", "'q'", '"q"', "10:00", "[]]", "env:X", "1%", "1m"]
+    [
+        "a",
+        "[]",
+        "{}",
+        "~",
+        "7",
+        "no",
+        "{a:b}",
+        "[1,2]",
+        "-",
+        ":",
+        "?",
+        "&x",
+        "*x",
+        "!t",
+        "{}{",
+        "'q'",
+        '"q"',
+        "10:00",
+        "[]]",
+        "env:X",
+        "1%",
+        "1m",
+    ]
 )
 KEYS = st.sampled_from(
-    ["version", "name", "extends", "mode", "timezone", "languages", "business", "whatsapp", "scope", "rules", "input", "output", "on_failure", "limits", "escalation", "replies", "disclosure", "privacy", "tests"]
+    [
+        "version",
+        "name",
+        "extends",
+        "mode",
+        "timezone",
+        "languages",
+        "business",
+        "whatsapp",
+        "scope",
+        "rules",
+        "input",
+        "output",
+        "on_failure",
+        "limits",
+        "escalation",
+        "replies",
+        "disclosure",
+        "privacy",
+        "tests",
+    ]
 )
 
 
