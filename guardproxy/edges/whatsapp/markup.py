@@ -4,17 +4,16 @@ https://faq.whatsapp.com/539178204879377 (formatting), 4,096 characters a messag
 """
 
 import re
-import unicodedata
 
+import regex
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-
-from guardproxy.core.text import sentences
 
 MOST = 4096  # characters of one text message
 _MARKS = {"strong_open": "*", "strong_close": "*", "em_open": "_", "em_close": "_",
           "s_open": "~", "s_close": "~"}  # fmt: skip
 _LOOKS_MARKED = re.compile(r"[*_~`#\[|]|^\s*(?:[-+]|\d+[.)])\s", re.MULTILINE)
+_SENTENCE_END = re.compile(r"[.!?…](?=\s)|[。！？؟।]")
 _reader = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
 
 
@@ -106,38 +105,21 @@ class _Writer:
 
 def parts(text: str, most: int = MOST) -> list[str]:
     """The text in messages of at most `most` characters, cut at paragraphs, then sentences."""
-    if len(text) <= most:
-        return [text] if text.strip() else []
-    cut = max(text.rfind("\n\n", 0, most + 1), 0)
-    if cut < most // 2:
-        cut = _sentence_end(text, most)
-    return [text[:cut].rstrip(), *parts(text[cut:].lstrip(), most)]
+    cuts, left = [], text.rstrip()
+    while len(left) > most:
+        cut = _cut(left[: most + 1], most)
+        cuts.append(left[:cut].rstrip())
+        left = left[cut:].lstrip()
+    return [part for part in (*cuts, left) if part.strip()]
 
 
-def _sentence_end(text: str, most: int) -> int:
-    """Where the last whole sentence ends, else the last word, else a whole character."""
-    ends, at = [0], 0
-    for sentence in sentences(text[: most + 1]):
-        at = text.find(sentence, at) + len(sentence)
-        ends.append(at)
-    cut = max((end for end in ends if end <= most and end < len(text)), default=0)
-    whole = text[cut - 1 : cut] in ".!?…。！？؟।" or text[cut : cut + 1] == "\n"
-    if cut >= most // 2 and whole:
-        return cut
-    cut = text.rfind(" ", 0, most + 1)
-    if cut >= most // 2:
-        return cut
-    cut = most
-    # no cut inside a character people see as one: marks and joiners stay with what they join
-    while cut > most // 2 and _joins(text, cut):
-        cut -= 1
-    return cut
-
-
-def _joins(text: str, at: int) -> bool:
-    """Whether a cut before `at` would part one visible character."""
-    return (
-        unicodedata.combining(text[at]) != 0
-        or unicodedata.category(text[at]) in ("Mn", "Me", "Sk")
-        or "\u200d" in (text[at], text[at - 1])
-    )
+def _cut(head: str, most: int) -> int:
+    """Where to cut: after a paragraph, a sentence or a word, each only if that leaves no short
+    part, else after a whole character as people see it.
+    """
+    ends = [match.end() for match in _SENTENCE_END.finditer(head)]
+    for end in (head.rfind("\n\n"), max(ends, default=0), head.rfind("\n"), head.rfind(" ")):
+        if end >= most // 2:
+            return end
+    whole = [match.start() for match in regex.finditer(r"\X", head)]
+    return whole[-1] or most  # a character longer than a message has to be cut
