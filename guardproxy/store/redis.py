@@ -6,7 +6,8 @@ Rule 3: while the store is lost, calls fail at once; one a second is let through
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
 from hashlib import sha1
 from importlib.resources import files
@@ -23,6 +24,7 @@ from redis.exceptions import NoScriptError, RedisError
 from guardproxy.core.errors import SettingsError, StoreError
 
 DEADLINE = 0.2  # seconds; a script takes 0.1 ms, and an answer is promised within 0.3 s
+SLICES = 4  # of the deadline: see `within`
 PAUSE = 1.0  # seconds between looks at a lost store
 AT_ONCE = 64  # connections; further calls queue here, where waiting costs nothing
 
@@ -40,9 +42,9 @@ def client(url: str) -> Any:
     """
     options: dict[str, Any] = {
         # none of its own: it would use asyncio.wait_for, which on Python 3.11 can swallow the
-        # cancellation of a task (cpython issue 81839); `_guarded` has the deadline
+        # cancellation of a task (cpython issue 81839); `within` has the deadline
         "socket_timeout": None,
-        "socket_connect_timeout": DEADLINE,
+        "socket_connect_timeout": None,
         "retry": Retry(NoBackoff(), 0),
         "decode_responses": True,
         "max_connections": AT_ONCE + 8,  # a few more than calls: health checks do not queue
@@ -70,6 +72,30 @@ def _by_sentinel(url: str, options: dict[str, Any]) -> Any:
     password = login.partition(":")[2] or None
     sentinel = Sentinel(watchers, **options)  # type: ignore[no-untyped-call]
     return sentinel.master_for(service, password=password)
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """A deadline that counts only the time in which this loop could have heard an answer.
+
+    It runs in slices, one timer after the other: a loop held up by a thousand new requests
+    loses one slice, not the whole deadline, and does not take its own lag for a lost store.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+
+        def slice_over(left: int) -> None:
+            nonlocal timer
+            if left:
+                timer = loop.call_later(seconds / SLICES, slice_over, left - 1)
+            else:
+                limit.reschedule(loop.time())
+
+        timer = loop.call_later(seconds / SLICES, slice_over, SLICES - 1)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 class Connection:
@@ -112,7 +138,7 @@ class Connection:
         async with self._turns:
             self._admit()
             try:
-                async with asyncio.timeout(DEADLINE):
+                async with within(DEADLINE):
                     answer = await call()
             except (RedisError, OSError, TimeoutError) as error:
                 self._look_at = self._clock() + PAUSE
