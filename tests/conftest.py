@@ -15,15 +15,18 @@ import pytest
 from aiohttp import ClientSession
 from pydantic import SecretStr
 
-from guardproxy import app
-from guardproxy.demo.graph import FakeGraph
-from guardproxy.demo.phone import envelope
-from guardproxy.edges.whatsapp.signature import signature
-from guardproxy.pipeline.guard import Guard
-from guardproxy.settings import Settings
-from guardproxy.store import embedded
-from guardproxy.store.redis import Connection
-from guardproxy.upstream.stub import Stub
+from guardproxy.settings import Settings, one_thread_for_matrices
+
+one_thread_for_matrices()  # before anything imports numpy
+
+from guardproxy import app  # noqa: E402
+from guardproxy.demo.graph import FakeGraph  # noqa: E402
+from guardproxy.demo.phone import envelope  # noqa: E402
+from guardproxy.edges.whatsapp.signature import signature  # noqa: E402
+from guardproxy.pipeline.guard import Guard  # noqa: E402
+from guardproxy.store import embedded  # noqa: E402
+from guardproxy.store.redis import Connection  # noqa: E402
+from guardproxy.upstream.stub import Stub  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 POLICIES = ROOT / "policies"

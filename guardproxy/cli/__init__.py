@@ -6,6 +6,7 @@ from importlib import import_module
 import typer
 
 from guardproxy.core.errors import GuardproxyError
+from guardproxy.settings import one_thread_for_matrices
 
 VERBS = ("demo", "serve", "check", "test", "eval", "explain", "escalations", "doctor", "schema")
 FILES = {
@@ -24,6 +25,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run a verb; an error of ours is one message and exit code 2, never a stack."""
+    one_thread_for_matrices()
     for verb in VERBS:
         import_module(f"guardproxy.cli.{FILES.get(verb, verb)}").add_to(app)
     try:
