@@ -54,8 +54,18 @@ def test_nothing_a_model_writes_breaks_the_turning(text):
 
 
 LETTERS = st.sampled_from(
-    list("abc  .!?\n")
-    + ["e\u0301", "क्षि", "👩‍🍳", "👍🏽", "🇮🇩", "。", "\n\n", "word ", "Sentence here. "]
+    [
+        *"abc  .!?\n",
+        "e\u0301",
+        "क्षि",
+        "👩\u200d🍳",
+        "👍🏽",
+        "🇮🇩",
+        "。",
+        "\n\n",
+        "word ",
+        "Sentence here. ",
+    ]
 )
 LONG = st.lists(LETTERS, max_size=120).map("".join)
 
