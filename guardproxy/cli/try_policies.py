@@ -30,13 +30,18 @@ def add_to(app: typer.Typer) -> None:
         write = FORMATS.get(as_format)
         if write is None:
             raise typer.BadParameter(f"--format {as_format!r}; one of: {', '.join(FORMATS)}")
-        failed = False
-        for guard in load_guards(paths).values():
+        failed, guards = False, load_guards(paths)
+        before, after = FRAMES.get(as_format, ("", ""))
+        if before:
+            typer.echo(before)
+        for guard in guards.values():
             results = asyncio.run(run_cases(guard, program.now()))
             missing, share = untried(guard, results)
             write(guard, results, missing, share)
             failed |= any(result.problem and not result.todo for result in results)
             failed |= share * 100 < fail_under
+        if after:
+            typer.echo(after)
         if failed:
             raise typer.Exit(1)
 
@@ -73,7 +78,8 @@ def _github(
     del guard, missing, share
     for result in results:
         if result.problem:
-            typer.echo(f"::error file={result.path},line={result.line}::{result.problem}")
+            level = "warning" if result.todo else "error"
+            typer.echo(f"::{level} file={result.path},line={result.line}::{result.problem}")
 
 
 def _junit(
@@ -83,14 +89,18 @@ def _junit(
     from xml.sax.saxutils import escape, quoteattr  # noqa: PLC0415  this form only
 
     del missing, share
-    failures = sum(bool(result.problem) for result in results)
-    typer.echo(f'<testsuite name={quoteattr(guard.policy.ref)} failures="{failures}">')
+    failures = sum(bool(result.problem) and not result.todo for result in results)
+    counts = f'tests="{len(results)}" failures="{failures}"'
+    typer.echo(f"<testsuite name={quoteattr(guard.policy.ref)} {counts}>")
     for result in results:
         typer.echo(f"<testcase name={quoteattr(f'{result.line} {result.said}')}>")
-        if result.problem:
+        if result.problem and result.todo:
+            typer.echo(f"<skipped>{escape(f'{result.todo}: {result.problem}')}</skipped>")
+        elif result.problem:
             typer.echo(f"<failure>{escape(result.problem)}</failure>")
         typer.echo("</testcase>")
     typer.echo("</testsuite>")
 
 
+FRAMES = {"junit": ("<testsuites>", "</testsuites>")}  # around all policies
 FORMATS = {"text": _text, "json": _json, "junit": _junit, "github": _github}
