@@ -267,7 +267,7 @@ async def running(
         session = await stack.enter_async_context(
             ClientSession(connector=TCPConnector(limit=0), auto_decompress=True)
         )
-        upstream = _upstream(settings, session)
+        upstream = _upstream(settings, session, metrics)
         letters = Mailbox(connection, Fernet(_seal(secret)), uuid.uuid4().hex)
         hop = Hop(
             shelf=shelf, upstream=upstream, callers=read_keys(settings.api_keys), secret=secret,
@@ -299,11 +299,12 @@ async def running(
         yield Running(shelf, program, at, admin_at)
 
 
-def _upstream(settings: Settings, session: ClientSession) -> Upstream:
+def _upstream(settings: Settings, session: ClientSession, metrics: Metrics) -> Upstream:
     """The LLM backend of the settings."""
     return Upstream(
         session, settings.upstream_url, settings.upstream_key.get_secret_value(),
-        model=settings.upstream_model, total=settings.upstream_timeout,
+        model=settings.upstream_model, total=settings.upstream_timeout, clock=time.perf_counter,
+        took=lambda outcome, seconds: metrics.upstream.labels(outcome).observe(seconds),
     )  # fmt: skip
 
 
@@ -324,6 +325,7 @@ def _admin_app(
     app = web.Application(middlewares=[health.gate(token)])
 
     async def figures() -> bytes:
+        program.metrics.store_up.set(program.connection.up)
         return program.metrics.text(settings.metrics_dir or None)
 
     app.add_routes([*health.routes(partial(program.examine, shelf), figures), *extra])

@@ -3,7 +3,7 @@ the first byte. The key is added here and removed from everything that comes bac
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, hdrs
@@ -30,9 +30,15 @@ class Upstream:
     """One backend behind one base URL."""
 
     def __init__(
-        self, session: ClientSession, url: str, key: str, *, model: str = "", total: float = 120.0
-    ) -> None:
-        """`url` up to /v1; `model` replaces what callers name; `total` seconds for an answer."""
+        self, session: ClientSession, url: str, key: str, *, model: str = "", total: float = 120.0,
+        clock: Callable[[], float], took: Callable[[str, float], None],
+    ) -> None:  # fmt: skip
+        """`url` up to /v1; `model` replaces what callers name; `total` seconds for an answer.
+
+        `took(outcome, seconds)` is told of every request: "ok" or "failed", by `clock`.
+        """
+        self._clock = clock
+        self._took = took
         self._session = session
         self._url = url.rstrip("/")
         self._key = key
@@ -48,6 +54,16 @@ class Upstream:
         return await self._ask(hdrs.METH_GET, path, None)
 
     async def _ask(self, method: str, path: str, body: bytes | None) -> Reply:
+        """One request, timed."""
+        started, outcome = self._clock(), "failed"
+        try:
+            reply = await self._tries(method, path, body)
+            outcome = "ok"
+            return reply
+        finally:
+            self._took(outcome, self._clock() - started)
+
+    async def _tries(self, method: str, path: str, body: bytes | None) -> Reply:
         """One request; only a connection that could not be made is tried again."""
         if not self._url:
             message = "no LLM backend is set; set GUARDPROXY_UPSTREAM_URL to its base URL"
