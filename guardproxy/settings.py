@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     api_keys: Path | None = Field(None, description="file of caller keys; unset: loopback only")
     admin_token: SecretStr = Field(SecretStr(""), description="needed off loopback")
     secret_key: SecretStr = Field(SecretStr(""), description="keys the hashes of numbers")
-    on_refusal: Literal["completion", "error"] = Field("completion", description="see the docs")
+    on_refusal: Literal["completion", "error"] = Field(
+        "completion", description="a refusal: a completion, or an error"
+    )
     scope_encoders: str = Field("auto", description="auto, use, or use+e5")
     metrics_dir: str = Field("", description="set by the supervisor: where workers count together")
     upstream_timeout: float = Field(120.0, gt=0, description="seconds for a whole answer")
