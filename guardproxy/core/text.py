@@ -16,7 +16,8 @@ _JOINERS = re.compile("(?<=[A-Za-z])[\u200c\u200d](?=[A-Za-z])")
 _SPACES = re.compile(r"\s+")
 _LATIN_MARKS = re.compile("(?<=[a-z])[\u0300-\u036f]+")
 _ARABIC_MARKS = re.compile("[\u064b-\u0652\u0670\u0640]")  # vowel signs and the stretching stroke
-_ALEF = str.maketrans({"أ": "ا", "إ": "ا", "آ": "ا", "ى": "ي", "ة": "ه"})
+_ALEF_MARKS = re.compile("(?<=ا)[\u0653-\u0655]+")  # of أ, إ and آ, decomposed
+_ENDINGS = str.maketrans({"ى": "ي", "ة": "ه"})
 _SENTENCE = re.compile(r"(?<=[.!?…。！？؟।\n])\s+|\n+")
 # Words that start a second request in one message, in the languages of the packs and a few more.
 _TURNS = (
@@ -36,14 +37,16 @@ _CLAUSE = re.compile(rf"[,;:–—]?\s+(?=(?:{_TURNS})(?:\s|,|$))|\s+[–—]\s+
 def visible(text: str) -> str:
     """The text in one Unicode form, without what no reader sees."""
     # first, so that nothing unseen keeps a letter and its accent apart
-    return unicodedata.normalize("NFKC", _JOINERS.sub("", _UNSEEN.sub("", text)))
+    return _JOINERS.sub("", unicodedata.normalize("NFKC", _UNSEEN.sub("", text)))
 
 
 def fold(text: str) -> str:
     """Lower case, accents off Latin letters, Arabic spelling variants joined, single spaces."""
     text = _ARABIC_MARKS.sub("", visible(text).casefold())
     decomposed = unicodedata.normalize("NFKD", text)
-    text = unicodedata.normalize("NFC", _LATIN_MARKS.sub("", decomposed)).translate(_ALEF)
+    plain = _JOINERS.sub("", _LATIN_MARKS.sub("", decomposed))
+    plain = _ALEF_MARKS.sub("", plain).translate(_ENDINGS)
+    text = unicodedata.normalize("NFC", plain)
     return _SPACES.sub(" ", text.replace("’", "'")).strip()
 
 

@@ -8,7 +8,9 @@ from guardproxy.core.text import clauses, fold, sentences, visible
 
 # letters and what hides between them: accents, joiners, soft hyphens, Arabic strokes, Hangul
 NASTY = st.text(
-    st.sampled_from("aEß\u0301\u00ad\u0640\u064b\u0654ا\u0670\u200d\u200bＡﷺ가\u11a8।.\n ,’İ"),
+    st.sampled_from(
+        "aEßĨآىة\u0653\u200c\u0301\u00ad\u0640\u064b\u0654ا\u0670\u200d\u200bＡﷺ가\u11a8।.\n ,’İ"
+    ),
     max_size=12,
 )
 ANY = st.text(max_size=200) | NASTY
