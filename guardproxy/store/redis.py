@@ -26,7 +26,7 @@ from guardproxy.core.errors import SettingsError, StoreError
 DEADLINE = 0.2  # seconds; a script takes 0.1 ms, and an answer is promised within 0.3 s
 SLICES = 4  # of the deadline: see `within`
 PAUSE = 1.0  # seconds between looks at a lost store
-AT_ONCE = 64  # connections; further calls queue here, where waiting costs nothing
+AT_ONCE = 16  # connections; further calls queue here, where waiting costs nothing
 
 
 @cache
@@ -85,17 +85,16 @@ async def within(seconds: float) -> AsyncIterator[None]:
     async with asyncio.timeout(None) as limit:
 
         def slice_over(left: int) -> None:
-            nonlocal timer
             if left:
-                timer = loop.call_later(seconds / SLICES, slice_over, left - 1)
+                timers.append(loop.call_later(seconds / SLICES, slice_over, left - 1))
             else:
                 limit.reschedule(loop.time())
 
-        timer = loop.call_later(seconds / SLICES, slice_over, SLICES - 1)
+        timers = [loop.call_later(seconds / SLICES, slice_over, SLICES - 1)]
         try:
             yield
         finally:
-            timer.cancel()
+            timers[-1].cancel()
 
 
 class Connection:
