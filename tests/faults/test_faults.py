@@ -36,10 +36,20 @@ async def test_killed_between_the_200_and_the_reply_each_reply_arrives_once(serv
     started = time.monotonic()
     await served.start()
     took = time.monotonic() - started
-    assert await until(lambda: len(served.graph.sends) >= 12, 15.0), served.told()
+
+    def settled() -> bool:
+        # a send that was under way when the process died: nobody knows, so it is not made again
+        unknown = (served.home / "log").read_text("utf-8").count('"send_unknown"')
+        return len(served.graph.sends) + unknown >= 12
+
+    assert await until(settled, 15.0), served.told()
     assert [await served.deliver(body) for body in bodies] == [200, 200]  # Meta delivers again
     await asyncio.sleep(2.0)
-    assert sorted(to for to, _ in served.sent()) == sorted(message(n)["from"] for n in range(12))
+    sent = [to for to, _ in served.sent()]
+    assert len(set(sent)) == len(sent)
+    assert settled()
+    if moment < 1.0:  # before any send
+        assert sorted(sent) == sorted(message(n)["from"] for n in range(12))
     assert took < 60.0
 
 
