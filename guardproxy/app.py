@@ -45,7 +45,7 @@ from guardproxy.store import embedded
 from guardproxy.store.conversations import Conversations
 from guardproxy.store.mailbox import Mailbox
 from guardproxy.store.redis import Connection
-from guardproxy.upstream.client import Upstream
+from guardproxy.upstream.client import Backend, Upstream, Waits
 
 BODY = 4 << 20  # bytes of one request: Meta's largest webhook is 3 MiB, prompts stay below
 GRACE = 20.0  # seconds for turns under way when told to stop
@@ -301,11 +301,19 @@ async def running(
 
 def _upstream(settings: Settings, session: ClientSession, metrics: Metrics) -> Upstream:
     """The LLM backend of the settings."""
-    return Upstream(
-        session, settings.upstream_url, settings.upstream_key.get_secret_value(),
-        model=settings.upstream_model, total=settings.upstream_timeout, clock=time.perf_counter,
-        took=lambda outcome, seconds: metrics.upstream.labels(outcome).observe(seconds),
+    first = Backend(
+        url=settings.upstream_url, key=settings.upstream_key.get_secret_value(),
+        model=settings.upstream_model,
     )  # fmt: skip
+    others = [
+        Backend(url=other.url, key=other.key.get_secret_value(), model=other.model)
+        for other in settings.upstream_fallback
+    ]
+    waits = Waits(
+        connect=settings.upstream_connect_timeout, first_byte=settings.upstream_first_byte_timeout,
+        idle=settings.upstream_idle_timeout, total=settings.upstream_timeout,
+    )  # fmt: skip
+    return Upstream(session, [first, *others], api=settings.upstream_api, waits=waits)
 
 
 def _seal(secret: bytes) -> bytes:

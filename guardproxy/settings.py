@@ -5,12 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from guardproxy.core.errors import SettingsError
 
 SECRETS = Path("/run/secrets")  # where Docker and Kubernetes mount them
+
+
+class Fallback(BaseModel):
+    """A backend that is asked when those before it fail; it speaks the same dialect."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    url: str = Field(pattern=r"^https?://")
+    key: SecretStr = SecretStr("")
+    model: str = ""
 
 
 class Settings(BaseSettings):
@@ -42,6 +51,12 @@ class Settings(BaseSettings):
     scope_encoders: str = Field("auto", description="auto, use, or use+e5")
     metrics_dir: str = Field("", description="set by the supervisor: where workers count together")
     upstream_timeout: float = Field(120.0, gt=0, description="seconds for a whole answer")
+    upstream_connect_timeout: float = Field(5.0, gt=0, description="seconds to reach the LLM")
+    upstream_first_byte_timeout: float = Field(60.0, gt=0, description="seconds to its first byte")
+    upstream_idle_timeout: float = Field(60.0, gt=0, description="seconds between two bytes")
+    upstream_fallback: tuple[Fallback, ...] = Field(
+        (), description='asked in turn when the first fails: [{"url", "key", "model"}]'
+    )
 
     @field_validator("whatsapp_app_secret", mode="before")
     @classmethod

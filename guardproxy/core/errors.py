@@ -22,11 +22,16 @@ class StoreError(GuardproxyError):
 class UpstreamError(GuardproxyError):
     """The LLM backend did not give a usable answer."""
 
-    def __init__(self, message: str, *, status: int = 502, body: bytes = b"") -> None:
-        """Keep the status to answer with, and the backend's own body when it sent one."""
+    def __init__(
+        self, message: str, *, status: int = 502, body: bytes = b"", retry_after: str = ""
+    ) -> None:
+        """Keep the status to answer with, the backend's own body when it sent one, and how long
+        it wants to be left alone.
+        """
         super().__init__(message)
         self.status = status
         self.body = body
+        self.retry_after = retry_after
 
 
 class SendError(GuardproxyError):

@@ -94,7 +94,12 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """Everything new the customer wrote, in order."""
+        """Everything new the customer wrote, in order; what tools returned is not theirs."""
+        return "\n".join(m.text for m in self.messages if m.text and m.kind != "tool")
+
+    @property
+    def carried(self) -> str:
+        """Everything new that the model will read: the customer's words, and what tools say."""
         return "\n".join(message.text for message in self.messages if message.text)
 
     @property

@@ -11,6 +11,7 @@ from guardproxy.pipeline.prompt import compose
 from guardproxy.pipeline.walk import Walk
 from guardproxy.policy.compiled import Policy
 from guardproxy.stages import Readers, inbound, outbound
+from guardproxy.stages.form import Form
 from guardproxy.stages.handover import Handover
 
 
@@ -41,6 +42,7 @@ class Guard:
     question: Walk
     answer: Walk
     handover: Handover
+    form: Form
     readers: Readers
     conversations: Conversations | None
     observe: Observe
@@ -49,6 +51,10 @@ class Guard:
     def mask(self, text: str) -> tuple[str, tuple[Finding, ...]]:
         """What the customer wrote as it may be forwarded: `input.pii` masks numbers in it."""
         return self.readers.patterns.mask(text, self.policy.input.pii)
+
+    def mend(self, text: str) -> str:
+        """A text of the model's as it may leave: numbers masked, cut to length."""
+        return self.form.look(text).text
 
 
 def build(
@@ -68,9 +74,10 @@ def build(
         shadow=policy.shadow,
         clock=clock,
     )
+    leaving = outbound(policy, readers)
     answer = Walk(
         side="answer",
-        stages=outbound(policy, readers),
+        stages=leaving,
         on_failure=policy.on_failure.answer,
         shadow=policy.shadow,
         clock=clock,
@@ -81,6 +88,7 @@ def build(
         question=question,
         answer=answer,
         handover=next(stage for stage in stages if isinstance(stage, Handover)),
+        form=next(stage for stage in leaving if isinstance(stage, Form)),
         readers=readers,
         conversations=conversations,
         observe=observe,

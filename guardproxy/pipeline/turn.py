@@ -23,10 +23,15 @@ MASKED = {"card": "mask", "iban": "mask", "id_number": "mask", "phone": "mask", 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model answered, as the text that is checked; `tokens` as the upstream counted."""
+    """What the model answered, as the text that is checked; `tokens` as the upstream counted.
+
+    `parts`: texts that are checked each by itself (choices, thoughts, arguments of tools), so
+    that none hides behind another; () for one text.
+    """
 
     text: str
     tokens: int = 0
+    parts: tuple[str, ...] = ()
 
 
 Model = Callable[[Turn, str], Awaitable[Answer]]  # (turn, scope prompt) -> answer
@@ -86,11 +91,27 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
         answer, verdict = None, Redirect("on_failure.upstream")  # silence would leave them waiting
     if answer is not None:
         turn = turn.answered(answer.text)
-        second = await guard.answer.run(turn)
+        second = await _judge_parts(turn, answer, guard)
         trace += second
         verdict = verdict if _is_plain(second.verdict) else second.verdict
     ended = Ended(turn, verdict, trace, answer, guard.clock() - started - waited)
     return await conclude(ended, guard)
+
+
+async def _judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
+    """Each part of an answer through the checks; the first that is refused ends it."""
+    if len(answer.parts) < 2:
+        return await guard.answer.run(turn)
+    refused, mended = Trace(), Trace()
+    for part in answer.parts:
+        trace = await guard.answer.run(turn.answered(part))
+        if isinstance(trace.verdict, Rewrite):
+            mended += trace
+        else:
+            refused += trace
+            if not _is_plain(trace.verdict):
+                break
+    return refused + mended
 
 
 def _is_plain(verdict: Verdict) -> bool:
@@ -127,7 +148,7 @@ async def recall(turn: Turn, guard: Guard) -> Turn:
 
 def estimate(turn: Turn, guard: Guard) -> int:
     """Tokens to reserve for a turn: about four characters each, and as much again for an answer."""
-    written = len(turn.text) + sum(len(line.text) for line in turn.context) + len(guard.prompt)
+    written = len(turn.carried) + sum(len(line.text) for line in turn.context) + len(guard.prompt)
     return written // 4 + guard.policy.output.max_chars // 4
 
 

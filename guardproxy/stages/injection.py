@@ -34,7 +34,7 @@ class Injection:
 
     async def gather(self, turn: Turn) -> tuple[Finding, ...]:
         """Read everything new, tool results included: they can carry an attempt too."""
-        return self._reader.injection(turn.text)
+        return self._reader.injection(turn.carried)
 
     def decide(self, evidence: tuple[Finding, ...], turn: Turn) -> Decision:  # noqa: ARG002
         """Any finding is a hit."""

@@ -1,21 +1,27 @@
-"""The LLM backend: one deadline per wait, errors with a status to answer with, no retries after
-the first byte. The key is added here and removed from everything that comes back.
+"""The LLM backend: a deadline for each kind of wait, errors with a status to answer with.
+
+Tried again only before its first byte, and only when it was not reached, asked for patience, or
+broke (408, 429 with a short Retry-After, 5xx); then the next backend of the list. The key is added
+here and removed from everything that comes back. The host is the settings' alone: no caller's
+field, header or redirect chooses one.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, hdrs
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, hdrs
 
 from guardproxy.core.errors import UpstreamError
 
-CONNECT = 5.0  # seconds to reach the backend
-IDLE = 60.0  # seconds between two bytes: long thinking sends none for a while
 MOST = 32 << 20  # bytes of one answer; the longest answers there are stay under 1 MiB
-TRIES = 2  # a connection that was refused is tried once more: nothing was sent
-PAUSE = 0.25  # seconds before that
+SHOWN = 16 << 10  # bytes of an error's body that are passed on: messages are short
+TRIES = 2  # per backend: a second try mends what is momentary, a third delays the next backend
+PAUSE = 0.25  # seconds before the second try
+PATIENT = 2.0  # seconds of Retry-After that are waited here; longer ones are the caller's to wait
 RELAYED = frozenset({400, 404, 409, 413, 422, 429})  # the caller's own doing: its status is kept
+MOMENTARY = frozenset({408, 429, 500, 502, 503, 504, 529})
+VERSION = "2023-06-01"  # of Anthropic's API, where a caller names none
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,92 +32,164 @@ class Reply:
     content_type: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Seconds: to connect, to the first byte, between two bytes, for a whole answer."""
+
+    connect: float = 5.0
+    first_byte: float = 60.0
+    idle: float = 60.0
+    total: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """One base URL up to /v1, its key, and the model it is asked for ("" the caller's)."""
+
+    url: str
+    key: str = field(default="", repr=False)
+    model: str = ""
+
+
+Make = Callable[[str], bytes]  # the model a backend is asked for, "" the caller's -> the body
+
+
 class Upstream:
-    """One backend behind one base URL."""
+    """The backends that speak one dialect, the first that answers."""
 
     def __init__(
-        self, session: ClientSession, url: str, key: str, *, model: str = "", total: float = 120.0,
-        clock: Callable[[], float], took: Callable[[str, float], None],
+        self, session: ClientSession, backends: Sequence[Backend], *, api: str = "openai",
+        waits: Waits | None = None,
     ) -> None:  # fmt: skip
-        """`url` up to /v1; `model` replaces what callers name; `total` seconds for an answer.
-
-        `took(outcome, seconds)` is told of every request: "ok" or "failed", by `clock`.
-        """
-        self._clock = clock
-        self._took = took
+        """`backends` in the order they are tried; `api` openai or anthropic."""
         self._session = session
-        self._url = url.rstrip("/")
-        self._key = key
-        self.model = model
-        self._timeout = ClientTimeout(total=total, sock_connect=CONNECT, sock_read=IDLE)
+        self._backends = tuple(backend for backend in backends if backend.url)
+        self._waits = waits or Waits()
+        self.api = api
 
-    async def post(self, path: str, body: bytes) -> Reply:
+    async def post(self, path: str, body: Make, headers: Mapping[str, str] | None = None) -> Reply:
         """POST JSON. UpstreamError when there is no usable answer."""
-        return await self._ask(hdrs.METH_POST, path, body)
+        return await self._ask(hdrs.METH_POST, path, body, headers or {})
 
     async def get(self, path: str) -> Reply:
         """GET. UpstreamError when there is no usable answer."""
-        return await self._ask(hdrs.METH_GET, path, None)
+        return await self._ask(hdrs.METH_GET, path, lambda _model: b"", {})
 
-    async def _ask(self, method: str, path: str, body: bytes | None) -> Reply:
-        """One request, timed."""
-        started, outcome = self._clock(), "failed"
-        try:
-            reply = await self._tries(method, path, body)
-            outcome = "ok"
-            return reply
-        finally:
-            self._took(outcome, self._clock() - started)
-
-    async def _tries(self, method: str, path: str, body: bytes | None) -> Reply:
-        """One request; only a connection that could not be made is tried again."""
-        if not self._url:
+    async def _ask(self, method: str, path: str, body: Make, headers: Mapping[str, str]) -> Reply:
+        """One request, to each backend in turn until one answers."""
+        if not self._backends:
             message = "no LLM backend is set; set GUARDPROXY_UPSTREAM_URL to its base URL"
             raise UpstreamError(message, status=503)
-        for attempt in range(TRIES):
-            try:
-                return await self._once(method, path, body)
-            except _NotReached as error:
-                if attempt == TRIES - 1:
-                    message = f"the LLM backend cannot be reached: {error}"
-                    raise UpstreamError(message, status=502) from error
-                await asyncio.sleep(PAUSE)
-        raise AssertionError  # the loop returns or raises
-
-    async def _once(self, method: str, path: str, body: bytes | None) -> Reply:
-        """One request."""
-        headers = {hdrs.CONTENT_TYPE: "application/json", hdrs.ACCEPT_ENCODING: "identity"}
-        if self._key:
-            headers[hdrs.AUTHORIZATION] = f"Bearer {self._key}"
         try:
-            async with self._session.request(
-                method, self._url + path, data=body, headers=headers, timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:  # fmt: skip
-                raw = await response.content.read(MOST + 1)
-                while chunk := await response.content.read(MOST + 1 - len(raw)):
-                    raw += chunk
-                    if len(raw) > MOST:
-                        raise UpstreamError("the LLM backend's answer is too long")
-                return self._checked(response.status, raw, response.headers)
+            async with asyncio.timeout(self._waits.total):
+                return await self._in_turn(method, path, body, headers)
         except TimeoutError as error:
             raise UpstreamError("the LLM backend did not answer in time", status=504) from error
-        except ClientError as error:
-            if isinstance(error, OSError):
-                raise _NotReached(type(error).__name__) from error
-            message = f"the LLM backend broke off: {type(error).__name__}"
-            raise UpstreamError(message) from error
 
-    def _checked(self, status: int, raw: bytes, headers: Mapping[str, str]) -> Reply:
+    async def _in_turn(
+        self, method: str, path: str, body: Make, headers: Mapping[str, str]
+    ) -> Reply:
+        """The first answer, or the last backend's error."""
+        last: UpstreamError | None = None
+        for backend in self._backends:
+            for attempt in range(TRIES):
+                try:
+                    return await self._once(backend, method, path, body(backend.model), headers)
+                except _Momentary as error:
+                    last = error.meant
+                    if attempt == TRIES - 1 or error.wait > PATIENT:
+                        break
+                    await asyncio.sleep(max(error.wait, PAUSE))
+        assert last is not None  # noqa: S101  there is a backend, and it did not return
+        raise last
+
+    async def _once(
+        self, backend: Backend, method: str, path: str, body: bytes,
+        headers: Mapping[str, str],
+    ) -> Reply:  # fmt: skip
+        """One request. _Momentary when it may be made again."""
+        waits = self._waits
+        try:
+            async with asyncio.timeout(waits.connect + waits.first_byte):
+                response = await self._session.request(
+                    method, backend.url.rstrip("/") + path, data=body or None,
+                    allow_redirects=False,
+                    headers=self._headers(backend, headers),
+                    timeout=ClientTimeout(total=None, sock_connect=waits.connect,
+                                          sock_read=None),
+                )  # fmt: skip
+        except (TimeoutError, ClientError, OSError) as error:
+            late = isinstance(error, TimeoutError)
+            said = "did not answer in time" if late else f"cannot be reached: {_name(error)}"
+            meant = UpstreamError(f"the LLM backend {said}", status=504 if late else 502)
+            if late and "connect" not in _name(error).lower():
+                raise meant from error  # it has the request: a second one would cost twice
+            raise _Momentary(meant) from error
+        async with response:
+            return self._checked(response, await self._read(response), backend)
+
+    def _headers(self, backend: Backend, passed: Mapping[str, str]) -> dict[str, str]:
+        """What goes with a request: the caller's few, and the key as the API wants it."""
+        headers = {**passed, hdrs.CONTENT_TYPE: "application/json"}
+        headers[hdrs.ACCEPT_ENCODING] = "identity"
+        if self.api == "anthropic":
+            headers.setdefault("anthropic-version", VERSION)
+            headers |= {"x-api-key": backend.key} if backend.key else {}
+        elif backend.key:
+            headers[hdrs.AUTHORIZATION] = f"Bearer {backend.key}"
+        return headers
+
+    async def _read(self, response: ClientResponse) -> bytes:
+        """The whole body, a deadline between any two bytes. It has begun: no second try."""
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while True:
+                async with asyncio.timeout(self._waits.idle):
+                    chunk = await response.content.readany()
+                if not chunk:
+                    return b"".join(chunks)
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MOST:
+                    raise UpstreamError("the LLM backend's answer is too long")
+        except TimeoutError as error:
+            message = "the LLM backend fell silent in the middle of its answer"
+            raise UpstreamError(message, status=504) from error
+        except (ClientError, OSError) as error:
+            raise UpstreamError(f"the LLM backend broke off: {_name(error)}") from error
+
+    def _checked(self, response: ClientResponse, raw: bytes, backend: Backend) -> Reply:
         """A 2xx answer, or the error that fits."""
-        kind = headers.get(hdrs.CONTENT_TYPE, "")
+        status, kind = response.status, response.headers.get(hdrs.CONTENT_TYPE, "")
+        if backend.key and backend.key.encode() in raw:
+            raw = raw.replace(backend.key.encode(), b"***")
         if 200 <= status < 300:
             return Reply(raw, kind)
-        body = raw.replace(self._key.encode(), b"***") if self._key else raw
-        shown = body if "json" in kind else b""
-        message = f"the LLM backend answered {status}"
-        raise UpstreamError(message, status=status if status in RELAYED else 502, body=shown)
+        shown = status in RELAYED and "json" in kind and len(raw) <= SHOWN
+        after = response.headers.get(hdrs.RETRY_AFTER, "")
+        meant = UpstreamError(
+            f"the LLM backend answered {status}",
+            status=status if status in RELAYED else 504 if status in (408, 504) else 502,
+            body=raw if shown else b"",
+            retry_after=after if after.isdigit() else "",
+        )
+        wait = float(after) if after.isdigit() else 0.0
+        if status in MOMENTARY and not (status == 429 and not after.isdigit()):
+            raise _Momentary(meant, wait)
+        raise meant
 
 
-class _NotReached(Exception):
-    """No connection was made."""
+def _name(error: Exception) -> str:
+    """The kind of a foreign error: its text may hold addresses."""
+    return type(error).__name__
+
+
+class _Momentary(Exception):
+    """Nothing of an answer came: it may be asked again after `wait` seconds."""
+
+    def __init__(self, meant: UpstreamError, wait: float = 0.0) -> None:
+        """`meant`: what is raised when it is not."""
+        super().__init__(str(meant))
+        self.meant = meant
+        self.wait = wait

@@ -1,14 +1,16 @@
 """A scripted LLM that happily answers anything, so that the guard is seen to work.
 
-It speaks OpenAI's chat completions, streamed and not, and ships for the demo and the tests.
+It speaks OpenAI's chat completions and responses and Anthropic's messages, streamed and not, and
+ships for the demo and the tests.
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
+
+from guardproxy.upstream import shapes
 
 # What it says when the customer's words hold the key; the first that does.
 SCRIPT = {
@@ -44,22 +46,38 @@ def _broken(mode: str, key: str) -> web.Response:
     return web.Response(status=status, content_type=kind, text=body.replace("{key}", key))
 
 
+SHAPES = {
+    "/chat/completions": (shapes.chat, shapes.chat_events),
+    "/responses": (shapes.responses, shapes.responses_events),
+    "/messages": (shapes.messages, shapes.messages_events),
+}
+
+
 @dataclass
 class Stub:
     """The backend; `calls` holds the body of every completion it was asked for.
 
     `script`: a key that the customer's last words hold -> what is answered; "" answers all else.
+    `tools`: the same for calls of tools, made once per turn when the caller offers tools.
     """
 
     script: Mapping[str, str] = field(default_factory=lambda: SCRIPT | {"": PLAIN})
-    calls: list[dict[str, object]] = field(default_factory=list)
+    tools: Mapping[str, tuple[shapes.Call, ...]] = field(default_factory=dict)
+    calls: list[shapes.Body] = field(default_factory=list)
     mode: str = ""  # a key of BROKEN: how it fails; "" answers, "hang" never does
     delay: float = 0.0  # seconds before it answers
+    raw: tuple[bytes, str] | None = None  # a body to answer with whatever is asked, and its type
+    sizes: tuple[int, ...] = ()  # the raw body goes out in pieces of these sizes, over and over
+    pause: float = 0.0  # seconds between two pieces
+    cut: bool = False  # the connection breaks after the raw body, before its end
+    flaky: list[int] = field(default_factory=list)  # statuses of the next answers, then all is well
+    open: int = 0  # requests under way
 
     def app(self) -> web.Application:
         """The backend as an application."""
         app = web.Application(client_max_size=64 << 20)
-        app.router.add_post("/v1/chat/completions", self._complete)
+        for path in SHAPES:
+            app.router.add_post(f"/v1{path}", self._complete)
         app.router.add_get("/v1/models", self._models)
         return app
 
@@ -75,43 +93,53 @@ class Stub:
         )
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
+        """Any of the APIs, and every way to fail."""
         body = await request.json()
         self.calls.append(body)
-        if self.mode == "hang":
-            await asyncio.Event().wait()
-        if self.mode:
-            return _broken(self.mode, request.headers.get("Authorization", ""))
-        await asyncio.sleep(self.delay)
-        spoken = [m for m in body["messages"] if m["role"] == "user"]
-        text = self.answer(json.dumps(spoken[-1]["content"], ensure_ascii=False) if spoken else "")
-        usage = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
-        base = {"id": f"chatcmpl-{len(self.calls)}", "created": 1_700_000_000, "model": "scripted"}
+        self.open += 1
+        try:
+            if self.flaky:
+                status = self.flaky.pop(0)
+                return web.json_response({"error": {"message": "later"}}, status=status,
+                                         headers={"Retry-After": "0"})  # fmt: skip
+            if self.mode == "hang":
+                await asyncio.Event().wait()
+            if self.mode:
+                names = ("Authorization", "x-api-key")
+                key = "".join(request.headers.get(name, "") for name in names)
+                return _broken(self.mode, key)
+            await asyncio.sleep(self.delay)
+            if self.raw is not None:
+                return await self._send(request, *self.raw)
+            return await self._say(request, body)
+        finally:
+            self.open -= 1
+
+    async def _say(self, request: web.Request, body: shapes.Body) -> web.StreamResponse:
+        """What the script says."""
+        path = request.path.removeprefix("/v1")
+        words, fresh = shapes.said_last(path, body)
+        keys = self.tools if body.get("tools") and fresh else {}
+        calls = next((calls for key, calls in keys.items() if key in words.lower()), ())
+        says = shapes.Says(len(self.calls), self.answer(words), calls)
+        whole, events = SHAPES[path]
         if not body.get("stream"):
-            message = {"role": "assistant", "content": text}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
-            whole = base | {"object": "chat.completion", "choices": [choice], "usage": usage}
-            return web.json_response(whole)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+            return web.json_response(whole(says))
+        return await self._send(request, b"".join(events(says, body)), "text/event-stream")
+
+    async def _send(self, request: web.Request, raw: bytes, kind: str) -> web.StreamResponse:
+        """A body in pieces."""
+        response = web.StreamResponse(headers={"Content-Type": kind})
         await response.prepare(request)
-        async for event in _chunks(base, text, body, usage):
-            await response.write(b"data: " + event + b"\n\n")
+        sizes = self.sizes or (len(raw) or 1,)
+        at = turn = 0
+        while at < len(raw):
+            size = sizes[turn % len(sizes)]
+            await response.write(raw[at : at + size])
+            at, turn = at + size, turn + 1
+            await asyncio.sleep(self.pause)
+        if self.cut and request.transport is not None:
+            request.transport.close()
+            return response
         await response.write_eof()
         return response
-
-
-async def _chunks(
-    base: dict[str, object], text: str, body: dict[str, object], usage: dict[str, int]
-) -> AsyncIterator[bytes]:
-    """A stream, three characters at a time."""
-    head = base | {"object": "chat.completion.chunk"}
-    pieces = [text[i : i + 3] for i in range(0, len(text), 3)]
-    deltas = [{"role": "assistant", "content": ""}, *({"content": piece} for piece in pieces)]
-    for delta in deltas:
-        choice = {"index": 0, "delta": delta, "finish_reason": None}
-        yield json.dumps(head | {"choices": [choice]}).encode()
-    choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
-    yield json.dumps(head | {"choices": [choice]}).encode()
-    options = body.get("stream_options")
-    if isinstance(options, dict) and options.get("include_usage"):
-        yield json.dumps(head | {"choices": [], "usage": usage}).encode()
-    yield b"[DONE]"

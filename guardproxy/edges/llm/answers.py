@@ -1,18 +1,16 @@
-"""What a caller gets back: completions in the policy's words, errors, and the headers of both."""
+"""What a caller gets back beside the dialect's own bodies: headers, errors, limits."""
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Any
 
 from aiohttp import hdrs, web
 
 from guardproxy.core.verdict import Throttle
+from guardproxy.edges.llm import chat
+from guardproxy.edges.llm.dialect import Dialect
 from guardproxy.pipeline.turn import Outcome
 
-KINDS = {
-    400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
-    404: "not_found_error", 413: "invalid_request_error", 429: "rate_limit_error",
-}  # fmt: skip
+PLAIN: Dialect = chat  # the shape of errors where no API is named
 
 
 def headers(outcome: Outcome) -> dict[str, str]:
@@ -24,64 +22,47 @@ def headers(outcome: Outcome) -> dict[str, str]:
         "x-guardproxy-policy": outcome.policy.ref,
         "x-guardproxy-overhead-ms": f"{outcome.overhead * 1000:.1f}",
     }
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in fields.items() if value} | limits(outcome)
 
 
-def spoken(outcome: Outcome, model: str, *, structured: bool) -> dict[str, Any]:
-    """A completion that says the policy's words; for a caller who parses JSON, a refusal."""
-    words = outcome.reply or ""
-    message = {"role": "assistant", "content": words, "refusal": None}
-    if structured:
-        message |= {"content": None, "refusal": words}
-    return {
-        "id": f"chatcmpl-{outcome.decision}",
-        "object": "chat.completion",
-        "created": int(outcome.turn.now),
-        "model": model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
-    }
-
-
-def rewritten(completion: dict[str, Any], outcome: Outcome) -> dict[str, Any]:
-    """The backend's completion with its text as it may leave."""
-    choice = completion["choices"][0]
-    message = choice["message"] | {"content": outcome.reply}
-    return completion | {"choices": [choice | {"message": message}]}
+def limits(outcome: Outcome) -> dict[str, str]:
+    """How far the tightest limit of each kind is used, as OpenAI's clients read it."""
+    limits = {limit.id: limit for limit in outcome.policy.limits if not limit.shadow}
+    fields: dict[str, str] = {}
+    for name, unit in (("requests", "messages"), ("tokens", "tokens")):
+        counts = [c for c in outcome.turn.recalled.counts
+                  if c.limit in limits and limits[c.limit].of == unit]  # fmt: skip
+        if not counts:
+            continue
+        tight = min(counts, key=lambda count: (not count.over, count.max - count.used))
+        left = 0 if tight.over else max(0, tight.max - tight.used)
+        fields[f"x-ratelimit-limit-{name}"] = str(tight.max)
+        fields[f"x-ratelimit-remaining-{name}"] = str(left)
+        wait = tight.reset_in or limits[tight.limit].seconds  # at the latest, when not over
+        fields[f"x-ratelimit-reset-{name}"] = f"{ceil(wait)}s"
+    return fields
 
 
 def error(
     status: int, message: str, *, origin: str = "proxy", field: str | None = None,
-    code: str | None = None, extra: Mapping[str, str] | None = None,
+    code: str | None = None, extra: Mapping[str, str] | None = None, dialect: Dialect = PLAIN,
 ) -> web.Response:  # fmt: skip
     """An error in the API's own shape."""
     return web.json_response(
-        error_body(status, message, field=field, code=code),
+        dialect.error(status, message, field, code),
         status=status,
         headers={"x-guardproxy-origin": origin, **(extra or {})},
     )
 
 
-def error_body(
-    status: int, message: str, *, field: str | None = None, code: str | None = None
-) -> dict[str, Any]:
-    """The shape of OpenAI's errors."""
-    kind = KINDS.get(status, "api_error")
-    return {"error": {"message": message, "type": kind, "param": field, "code": code}}
-
-
-def refused(outcome: Outcome) -> web.Response:
+def refused(outcome: Outcome, dialect: Dialect) -> web.Response:
     """A refusal as an error, for deployments that ask for it (`ON_REFUSAL=error`)."""
     verdict, extra = outcome.verdict, headers(outcome)
     if isinstance(verdict, Throttle):
-        wait = max(1, ceil(verdict.retry_after))
-        count = next(
-            (c for c in outcome.turn.recalled.counts if f"limits.{c.limit}" == verdict.rule), None
-        )
-        extra |= {hdrs.RETRY_AFTER: str(wait), "x-ratelimit-reset-requests": f"{wait}s"}
-        if count is not None:
-            extra |= {"x-ratelimit-limit-requests": str(count.max),
-                      "x-ratelimit-remaining-requests": "0"}  # fmt: skip
-        return error(429, outcome.reply or "over a limit", code="rate_limit_exceeded", extra=extra)
+        extra[hdrs.RETRY_AFTER] = str(max(1, ceil(verdict.retry_after)))
+        return error(
+            429, outcome.reply or "over a limit", code="rate_limit_exceeded", extra=extra,
+            dialect=dialect,
+        )  # fmt: skip
     words = outcome.reply or "nothing is answered in this conversation now"
-    return error(403, words, code=verdict.rule, extra=extra)
+    return error(403, words, code=verdict.rule, extra=extra, dialect=dialect)

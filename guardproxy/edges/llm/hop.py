@@ -5,8 +5,8 @@ Text leaves only when it has been checked: streams are held, comments keep them 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from aiohttp import hdrs, web
 
@@ -14,15 +14,24 @@ from guardproxy.core.errors import UpstreamError, WireError
 from guardproxy.core.identity import person_key
 from guardproxy.core.message import Message, Turn
 from guardproxy.core.verdict import Allow, Rewrite
-from guardproxy.edges.llm import answers, chat, sse
-from guardproxy.edges.llm.caller import Callers, customer_words, guard_for, named_person
+from guardproxy.edges.llm import answers, sse
+from guardproxy.edges.llm.body import dumped
+from guardproxy.edges.llm.caller import (
+    Caller,
+    Callers,
+    customer_words,
+    guard_for,
+    named_person,
+)
+from guardproxy.edges.llm.dialect import Asked, Body, Dialect, Told, Words
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.shelf import Shelf
 from guardproxy.pipeline.turn import Answer, Outcome, run_turn
 from guardproxy.upstream.client import Upstream
 
 ALIVE = 5.0  # seconds without a byte before a comment is sent; proxies cut at 30 or 60
-COMPLETIONS = "/chat/completions"
+# Headers of the caller's that the backend needs to read the body as it is meant.
+PASSED = ("anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key", "x-request-id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,31 +45,49 @@ class Hop:
     on_refusal: Literal["completion", "error"]
     clock: Callable[[], float]
     new_id: Callable[[], str]
+    alive: float = ALIVE
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Exchange:
     """One request under way; `raw` and `told` are filled when the backend has answered."""
 
+    dialect: Dialect
     guard: Guard
-    asked: chat.Asked
+    caller: Caller
+    asked: Asked
+    passed: dict[str, str] = field(default_factory=dict)
     raw: bytes = b""
-    told: chat.Told | None = None
+    told: Told | None = None
+    came_streamed: bool = False
 
 
-async def completions(request: web.Request, hop: Hop) -> web.StreamResponse:
-    """`POST /v1/chat/completions`."""
+async def converse(request: web.Request, hop: Hop, dialect: Dialect) -> web.StreamResponse:
+    """One request to a guarded LLM API."""
     caller = hop.callers.known(request)
     guard = guard_for(hop.shelf, caller, request.match_info.get("policy"))
-    asked = chat.read(await body_of(request))
-    exchange = Exchange(guard, asked)
-    turn = _turn(request, hop, exchange, caller.id)
+    if hop.upstream.api != dialect.SPOKEN_BY:
+        message = (
+            f"the LLM backend here speaks the {hop.upstream.api} API; {dialect.PATH} is of the "
+            f"{dialect.SPOKEN_BY} API: call {PATHS[hop.upstream.api]}, or set "
+            f"GUARDPROXY_UPSTREAM_API={dialect.SPOKEN_BY} with a backend that speaks it"
+        )
+        raise WireError(message)
+    asked = dialect.read(await body_of(request))
+    exchange = Exchange(
+        dialect=dialect, guard=guard, caller=caller, asked=asked,
+        passed={name: request.headers[name] for name in PASSED if name in request.headers},
+    )  # fmt: skip
+    turn = _turn(request, hop, exchange)
     if asked.stream:
         return await _streamed(request, hop, exchange, turn)
     outcome = await _run(turn, exchange, hop)
     if isinstance(outcome, UpstreamError):
-        return failed(outcome)
+        return failed(outcome, dialect)
     return _whole(outcome, exchange, hop)
+
+
+PATHS = {"openai": "/v1/chat/completions or /v1/responses", "anthropic": "/v1/messages"}
 
 
 async def body_of(request: web.Request) -> bytes:
@@ -72,79 +99,84 @@ async def body_of(request: web.Request) -> bytes:
         raise WireError(message, status=413) from error
 
 
-def _turn(request: web.Request, hop: Hop, exchange: Exchange, caller: str) -> Turn:
+def _turn(request: web.Request, hop: Hop, exchange: Exchange) -> Turn:
     """The request as a turn."""
     asked, policy = exchange.asked, exchange.guard.policy
-    messages = asked.messages
+    messages, context, counted = asked.messages, asked.context, asked.counted
     words = customer_words(request)
     if words is not None:
-        messages = (Message(id="input", text=words),)
+        foreign = tuple(m for m in messages if m.kind == "tool")
+        messages = (*foreign, Message(id="input", text=words))
+        context = ()  # what stands there is the agent's wording too
     person = named_person(request, asked.person)
     person = person_key(hop.secret, person) if person else None
     talk = request.headers.get("x-guardproxy-conversation", "").strip()
     return Turn(
         id=hop.new_id(),
         business=policy.name,
-        surface="chat",
+        surface=exchange.dialect.SURFACE,
         messages=messages,
         now=hop.clock(),
-        context=asked.context,
+        context=context,
         person=person,
         conversation=person_key(hop.secret, talk) if talk else person,
-        caller=caller,
-        counted=asked.counted,
+        caller=exchange.caller.id,
+        counted=counted,
     )
 
 
 async def _run(turn: Turn, exchange: Exchange, hop: Hop) -> Outcome | UpstreamError:
     """The turn through the guard; a backend that failed is a value here, like any outcome."""
+    asked, dialect, guard = exchange.asked, exchange.dialect, exchange.guard
 
     async def model(_turn: Turn, prompt: str) -> Answer:
-        asked = exchange.asked
-        body = chat.forwarded(asked, prompt, exchange.guard.mask, hop.upstream.model)
-        reply = await hop.upstream.post(COMPLETIONS, body)
-        exchange.raw = reply.body
-        if asked.stream and "event-stream" in reply.content_type:
-            completion = sse.joined(reply.body)
-            exchange.told = replace(_told(completion), completion=completion)
-        else:
-            exchange.told = chat.told(reply.body)
-        return Answer(exchange.told.text, exchange.told.tokens)
+        def body(name: str) -> bytes:
+            return dialect.forwarded(asked, prompt, lambda text: guard.mask(text)[0], name)
+
+        reply = await hop.upstream.post(dialect.PATH, body, exchange.passed)
+        exchange.raw, exchange.came_streamed = reply.body, "event-stream" in reply.content_type
+        read = dialect.joined if exchange.came_streamed else dialect.told
+        told = exchange.told = read(reply.body)
+        return Answer(told.text, told.tokens, told.texts)
 
     try:
-        return await run_turn(turn, exchange.guard, model)
+        return await run_turn(turn, guard, model)
     except UpstreamError as error:
         return error
 
 
-def _told(completion: dict[str, Any]) -> chat.Told:
-    """A joined stream as what a plain answer would have been."""
-    return chat.told(answers_bytes(completion))
+def _body(outcome: Outcome, exchange: Exchange) -> Body | None:
+    """The body that answers; None: the backend's own bytes."""
+    told = exchange.told
+    if told is not None and isinstance(outcome.verdict, Allow):
+        return None if exchange.came_streamed == exchange.asked.stream else told.answer
+    if told is not None and isinstance(outcome.verdict, Rewrite):
+        return exchange.dialect.rewritten(told, exchange.guard.mend)
+    words = Words(id=outcome.decision, at=outcome.turn.now, text=outcome.reply or "")
+    return exchange.dialect.spoken(words, exchange.asked)
 
 
-def answers_bytes(completion: dict[str, Any]) -> bytes:
-    """A completion as the wire has it."""
-    return sse.event(completion).removeprefix(b"data: ")
+def _is_refusal(outcome: Outcome) -> bool:
+    """Whether the caller gets words of ours."""
+    return not isinstance(outcome.verdict, Allow | Rewrite)
 
 
 def _whole(outcome: Outcome, exchange: Exchange, hop: Hop) -> web.Response:
     """A plain answer."""
+    if _is_refusal(outcome) and hop.on_refusal == "error":
+        return answers.refused(outcome, exchange.dialect)
+    body = _body(outcome, exchange)
+    raw = exchange.dialect.kept(exchange.raw, exchange.asked) if body is None else dumped(body)
     fields = answers.headers(outcome)
-    verdict = outcome.verdict
-    if isinstance(verdict, Allow) and exchange.told is not None:
-        return web.Response(body=exchange.raw, content_type="application/json", headers=fields)
-    if isinstance(verdict, Rewrite) and exchange.told is not None:
-        body = answers.rewritten(exchange.told.completion, outcome)
-        return web.json_response(body, headers=fields)
-    if hop.on_refusal == "error":
-        return answers.refused(outcome)
-    return web.json_response(_words(outcome, exchange), headers=fields)
+    return web.Response(body=raw, content_type="application/json", headers=fields)
 
 
-def _words(outcome: Outcome, exchange: Exchange) -> dict[str, Any]:
-    """The policy's words as a completion of the model that was asked for."""
-    model = str(exchange.asked.body.get("model") or "guardproxy")
-    return answers.spoken(outcome, model, structured=exchange.asked.structured)
+def _events(outcome: Outcome, exchange: Exchange) -> bytes:
+    """The stream's bytes: the backend's own where nothing was changed."""
+    body = _body(outcome, exchange)
+    if body is None:
+        return exchange.dialect.relayed(exchange.raw, exchange.asked)
+    return exchange.dialect.stream(body, exchange.asked)
 
 
 async def _streamed(
@@ -154,7 +186,7 @@ async def _streamed(
     response: web.StreamResponse | None = None
     async with asyncio.TaskGroup() as group:
         task = group.create_task(_run(turn, exchange, hop))
-        while not (await asyncio.wait({task}, timeout=ALIVE))[0]:
+        while not (await asyncio.wait({task}, timeout=hop.alive))[0]:
             if response is None:
                 early = {"x-guardproxy-decision": turn.id,
                          "x-guardproxy-policy": exchange.guard.policy.ref}  # fmt: skip
@@ -163,31 +195,19 @@ async def _streamed(
         outcome = task.result()
     if isinstance(outcome, UpstreamError):
         if response is None:
-            return failed(outcome)
-        await response.write(sse.event(answers.error_body(outcome.status, str(outcome))))
+            return failed(outcome, exchange.dialect)
+        await response.write(exchange.dialect.broken(outcome.status, str(outcome)))
+        await response.write(sse.comment("x-guardproxy-origin=upstream"))
         return response
     if response is None:
-        refused = not isinstance(outcome.verdict, Allow | Rewrite)
-        if refused and hop.on_refusal == "error":
-            return answers.refused(outcome)
+        if _is_refusal(outcome) and hop.on_refusal == "error":
+            return answers.refused(outcome, exchange.dialect)
         response = await _open(request, answers.headers(outcome))
     await response.write(_events(outcome, exchange))
     fields = " ".join(f"{name}={value}" for name, value in answers.headers(outcome).items())
     await response.write(sse.comment(fields))
     await response.write_eof()
     return response
-
-
-def _events(outcome: Outcome, exchange: Exchange) -> bytes:
-    """The stream's bytes: the backend's own where nothing was changed."""
-    asked, told = exchange.asked, exchange.told
-    if told is not None and isinstance(outcome.verdict, Allow):
-        if not exchange.raw.lstrip().startswith(b"{"):
-            return exchange.raw if asked.usage else sse.without_usage(exchange.raw)
-        return sse.stream(told.completion, usage=asked.usage)  # a backend that does not stream
-    if told is not None and isinstance(outcome.verdict, Rewrite):
-        return sse.stream(answers.rewritten(told.completion, outcome), usage=asked.usage)
-    return sse.stream(_words(outcome, exchange), usage=asked.usage)
 
 
 async def _open(request: web.Request, fields: dict[str, str]) -> web.StreamResponse:
@@ -198,11 +218,17 @@ async def _open(request: web.Request, fields: dict[str, str]) -> web.StreamRespo
     return response
 
 
-def failed(error: UpstreamError) -> web.Response:
+def failed(error: UpstreamError, dialect: Dialect = answers.PLAIN) -> web.Response:
     """A backend's failure: its own body where it sent JSON, else ours."""
+    extra: dict[str, str] = {}
+    if error.retry_after:
+        extra[hdrs.RETRY_AFTER] = error.retry_after
     if error.body:
         return web.Response(
             body=error.body, status=error.status, content_type="application/json",
-            headers={"x-guardproxy-origin": "upstream"},
+            headers={"x-guardproxy-origin": "upstream", **extra},
         )  # fmt: skip
-    return answers.error(error.status, str(error), origin="upstream", code="upstream_error")
+    return answers.error(
+        error.status, str(error), origin="upstream", code="upstream_error", extra=extra,
+        dialect=dialect,
+    )  # fmt: skip

@@ -1,117 +1,64 @@
-"""Server-sent events of chat completions: a held stream to one completion, and words to a stream.
+"""Server-sent events: a held stream to its events and back.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from guardproxy.core.errors import UpstreamError
 
-DONE = b"data: [DONE]\n\n"
+_BLANK = re.compile(rb"\r\n\r\n|\n\n|\r\r|\r\n\n|\n\r\n")
+_LINE = re.compile("\r\n|\n|\r")
 
 
-def events(raw: bytes) -> Iterator[str]:
-    """The data of each event; line ends of all three kinds, comments left out."""
-    text = raw.decode("utf-8", "replace").removeprefix("\ufeff")
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    held: list[str] = []
-    for line in lines:
-        if line:
-            field, _, value = line.partition(":")
-            if field == "data":
-                held.append(value.removeprefix(" "))
-        elif held:
-            yield "\n".join(held)
-            held = []
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: its data, and its bytes as they came, blank line included."""
+
+    data: str
+    raw: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The data as an object. UpstreamError when it is none, or reports an error."""
+        try:
+            chunk = json.loads(self.data)
+        except (ValueError, RecursionError) as error:
+            raise UpstreamError("the LLM backend sent a broken stream") from error
+        if not isinstance(chunk, dict) or chunk.get("error"):
+            raise UpstreamError("the LLM backend reported an error in its stream")
+        return chunk
 
 
-def joined(raw: bytes) -> dict[str, Any]:
-    """A held stream as one completion. UpstreamError when it broke off or is none."""
-    choices: dict[int, dict[str, Any]] = {}
-    head: dict[str, Any] = {}
-    ended = False
-    for data in events(raw):
-        if data.strip() == "[DONE]":
-            ended = True
-            break
-        chunk = _chunk(data)
-        head = head or {key: chunk.get(key) for key in ("id", "created", "model")}
-        if chunk.get("usage"):
-            head["usage"] = chunk["usage"]
-        for part in chunk.get("choices") or ():
-            choice = choices.setdefault(part.get("index", 0), {"message": {"role": "assistant"}})
-            _add(choice["message"], part.get("delta") or {})
-            choice["finish_reason"] = part.get("finish_reason") or choice.get("finish_reason")
-    if not choices or not (ended or all(c.get("finish_reason") for c in choices.values())):
-        raise UpstreamError("the LLM backend's stream broke off")
-    listed = [{"index": index, **choice} for index, choice in sorted(choices.items())]
-    return {"object": "chat.completion", **head, "choices": listed}
-
-
-def _chunk(data: str) -> dict[str, Any]:
-    """One chunk of a stream; an error sent as an event is an error."""
-    try:
-        chunk = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise UpstreamError("the LLM backend sent a broken stream") from error
-    if not isinstance(chunk, dict) or chunk.get("error"):
-        raise UpstreamError("the LLM backend reported an error in its stream")
-    return chunk
-
-
-def _add(message: dict[str, Any], delta: dict[str, Any]) -> None:
-    """Take a delta into a message."""
-    for field in ("content", "refusal"):
-        if delta.get(field):
-            message[field] = (message.get(field) or "") + delta[field]
-    calls = message.setdefault("tool_calls", []) if delta.get("tool_calls") else []
-    for part in delta.get("tool_calls") or ():
-        index = part.get("index", len(calls))
-        while len(calls) <= index:
-            calls.append({"function": {"name": "", "arguments": ""}})
-        for field, value in (part.get("function") or {}).items():
-            function = calls[index]["function"]
-            function[field] = (function.get(field) or "") + (value or "")
-
-
-def without_usage(raw: bytes) -> bytes:
-    """A stream without its usage chunk, for a caller who did not ask for one: whole events are cut
-    out, the others stay byte for byte.
+def events(raw: bytes) -> Iterator[Event]:
+    """The events that hold data; line ends of all three kinds. Comments are left out: they are
+    the connection's, and ours are sent instead. What was cut off at the end is no event.
     """
-    kept = []
-    for block in raw.split(b"\n\n"):
-        data = block.removeprefix(b"data: ")
-        if block.startswith(b"data: {") and b'"usage"' in data:
-            try:
-                chunk = json.loads(data)
-            except ValueError:
-                chunk = {}
-            if chunk.get("usage") and not chunk.get("choices"):
-                continue
-        kept.append(block)
-    return b"\n\n".join(kept)
+    start = 3 if raw.startswith(b"\xef\xbb\xbf") else 0
+    while (blank := _BLANK.search(raw, start)) is not None:
+        block, start = raw[start : blank.end()], blank.end()
+        lines = _LINE.split(block.decode("utf-8", "replace"))
+        data = [line[5:].removeprefix(" ") for line in lines if line.startswith("data:")]
+        if data:
+            yield Event("\n".join(data), _uncommented(block))
 
 
-def stream(completion: dict[str, Any], *, usage: bool) -> bytes:
-    """A completion as a stream of chunks, ended by `[DONE]`."""
-    base = {key: completion[key] for key in ("id", "created", "model")}
-    base["object"] = "chat.completion.chunk"
-    out = []
-    for choice in completion["choices"]:
-        said = {key: value for key, value in choice["message"].items() if value is not None}
-        for delta, reason in ((said, None), ({}, choice["finish_reason"])):
-            part = {"index": choice["index"], "delta": delta, "finish_reason": reason}
-            out.append(event(base | {"choices": [part]}))
-    if usage and completion.get("usage"):
-        out.append(event(base | {"choices": [], "usage": completion["usage"]}))
-    return b"".join(out) + DONE
+def _uncommented(block: bytes) -> bytes:
+    """An event's bytes without the comments and fields no client reads."""
+    if block.startswith((b"data:", b"event:")) and b"\n:" not in block and b"\r:" not in block:
+        return block
+    lines = re.split(rb"\r\n|\n|\r", block)
+    return b"\n".join(line for line in lines if line.startswith((b"data:", b"event:"))) + b"\n\n"
 
 
-def event(data: dict[str, Any]) -> bytes:
+def event(data: dict[str, Any], name: str = "") -> bytes:
     """One event."""
-    return b"data: " + json.dumps(data, ensure_ascii=False).encode() + b"\n\n"
+    head = f"event: {name}\n".encode() if name else b""
+    return head + b"data: " + json.dumps(data, ensure_ascii=False).encode() + b"\n\n"
 
 
 def comment(text: str) -> bytes:

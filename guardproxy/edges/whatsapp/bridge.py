@@ -6,7 +6,6 @@ goes on where it stopped; a send whose outcome is unknown is not made again.
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -14,7 +13,8 @@ from typing import Any, Protocol
 from guardproxy.core.errors import SendError, StoreError
 from guardproxy.core.identity import person_key
 from guardproxy.core.message import Message, Turn
-from guardproxy.edges.llm import chat
+from guardproxy.edges.llm import chat, messages
+from guardproxy.edges.llm.dialect import Dialect
 from guardproxy.edges.whatsapp.graph import Graph, may_try_again
 from guardproxy.edges.whatsapp.markup import parts, whatsapp
 from guardproxy.pipeline.guard import Guard
@@ -22,6 +22,7 @@ from guardproxy.pipeline.shelf import Shelf
 from guardproxy.pipeline.turn import Answer, run_turn
 from guardproxy.upstream.client import Upstream
 
+SPEAKS: dict[str, Dialect] = {"openai": chat, "anthropic": messages}  # by UPSTREAM_API
 AT_ONCE = 32  # conversations answered side by side in one process: an LLM's usual concurrency
 POLL = 0.25  # seconds between looks for mail of other processes, and for run-out leases
 BEAT = 1.5  # seconds between renewals of a 5 s lease: three may be missed
@@ -206,13 +207,13 @@ class Bridge:
 
     async def _model(self, turn: Turn, prompt: str) -> Answer:
         """Ask the backend, with the conversation so far."""
-        lines = [{"role": line.role.value, "content": line.text} for line in turn.recalled.history]
-        messages = [{"role": "system", "content": prompt}, *lines]
-        messages.append({"role": "user", "content": turn.text})
-        body = {"model": self.upstream.model or "default", "messages": messages}
-        reply = await self.upstream.post("/chat/completions", json.dumps(body).encode())
-        told = chat.told(reply.body)
-        return Answer(told.text, told.tokens)
+        api = SPEAKS[self.upstream.api]
+
+        def asked(model: str) -> bytes:
+            return api.question(prompt, turn.recalled.history, turn.text, model)
+
+        told = api.told((await self.upstream.post(api.PATH, asked)).body)
+        return Answer(told.texts[0], told.tokens)
 
     async def _send(
         self, pending: Pending, letter: dict[str, Any], turn: Turn, guard: Guard
