@@ -272,6 +272,7 @@ async def running(
         hop = Hop(
             shelf=shelf, upstream=upstream, callers=read_keys(settings.api_keys), secret=secret,
             on_refusal=settings.on_refusal, clock=time.time, new_id=lambda: uuid.uuid4().hex,
+            alive=settings.keep_alive,
         )  # fmt: skip
         hook = webhook.Webhook(
             shelf=shelf, letters=letters, secret=secret, wake=program.mail.set, seen=program.seen,

@@ -54,6 +54,7 @@ class Settings(BaseSettings):
     upstream_connect_timeout: float = Field(5.0, gt=0, description="seconds to reach the LLM")
     upstream_first_byte_timeout: float = Field(60.0, gt=0, description="seconds to its first byte")
     upstream_idle_timeout: float = Field(60.0, gt=0, description="seconds between two bytes")
+    keep_alive: float = Field(5.0, gt=0, description="seconds of a held stream's silence")
     upstream_fallback: tuple[Fallback, ...] = Field(
         (), description='asked in turn when the first fails: [{"url", "key", "model"}]'
     )

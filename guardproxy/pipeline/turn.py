@@ -109,7 +109,7 @@ async def _judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
             mended += trace
         else:
             refused += trace
-            if not _is_plain(trace.verdict):
+            if not isinstance(trace.verdict, Allow):
                 break
     return refused + mended
 
