@@ -34,7 +34,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """Seconds: to connect, to the first byte, between two bytes, for a whole answer."""
+    """Seconds: to connect, to the first byte (from the start), between two bytes, for a whole answer."""
 
     connect: float = 5.0
     first_byte: float = 60.0
@@ -110,7 +110,7 @@ class Upstream:
         """One request. _Momentary when it may be made again."""
         waits = self._waits
         try:
-            async with asyncio.timeout(waits.connect + waits.first_byte):
+            async with asyncio.timeout(waits.first_byte):
                 response = await self._session.request(
                     method, backend.url.rstrip("/") + path, data=body or None,
                     allow_redirects=False,
