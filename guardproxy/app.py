@@ -24,6 +24,7 @@ from guardproxy.detectors import patterns
 from guardproxy.detectors.lexicon import Lexicon
 from guardproxy.detectors.reading import Reading
 from guardproxy.detectors.scope_model.model import ScopeModel
+from guardproxy.detectors.tokens import counter
 from guardproxy.edges.admin import health
 from guardproxy.edges.llm import answers
 from guardproxy.edges.llm import routes as llm
@@ -35,7 +36,7 @@ from guardproxy.edges.whatsapp.graph import Graph
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
 from guardproxy.pipeline.guard import Conversations as Remembers
-from guardproxy.pipeline.guard import Guard, Observe, build
+from guardproxy.pipeline.guard import Guard, Observe, Tokens, build
 from guardproxy.pipeline.shelf import Shelf
 from guardproxy.policy import load, packs
 from guardproxy.policy.compiled import Policy
@@ -153,6 +154,7 @@ class Program:
     connection: Connection
     metrics: Metrics
     conversations: Remembers
+    tokens: Tokens
     mail: asyncio.Event = field(default_factory=asyncio.Event)
     watch: list[Observe] = field(default_factory=list)
 
@@ -167,6 +169,7 @@ class Program:
             policy,
             await asyncio.to_thread(readers, policy),
             clock=time.perf_counter,
+            tokens=self.tokens,
             conversations=self.conversations,
             observe=self.observe,
         )
@@ -257,6 +260,7 @@ async def running(
         program = Program(
             settings=settings, options=options, secret=secret, connection=connection,
             metrics=metrics, conversations=Conversations(connection), watch=list(watch),
+            tokens=counter(environment().get("TIKTOKEN_CACHE_DIR", "")),
         )  # fmt: skip
         shelf = Shelf(program.load, program.guard, default=options.default)
         files = policy_files([options.policies])

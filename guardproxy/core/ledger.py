@@ -87,6 +87,7 @@ class Closing:
     opted_out: bool | None = None  # True or False: the customer just said so
     limits: tuple[Limit, ...] = ()
     spent: int = 0
+    failed: bool = False  # the backend gave no answer: the turn is taken out of every limit
     to_send: bool = False  # guardproxy itself sends `reply`: keep it until it has gone out
     reply: str | None = None
     resume_after: float = 43_200.0

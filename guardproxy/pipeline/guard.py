@@ -15,6 +15,16 @@ from guardproxy.stages.form import Form
 from guardproxy.stages.handover import Handover
 
 
+class Tokens(Protocol):
+    """Counts tokens where no backend has."""
+
+    def count(self, text: str) -> int:
+        """The tokens of a text, or an estimate."""
+
+    def learn(self, characters: int, tokens: int) -> None:
+        """What a backend counted for so many characters."""
+
+
 class Conversations(Protocol):
     """What is remembered between turns. Both raise StoreError when the store does not answer."""
 
@@ -44,6 +54,7 @@ class Guard:
     handover: Handover
     form: Form
     readers: Readers
+    tokens: Tokens
     conversations: Conversations | None
     observe: Observe
     clock: Callable[[], float]  # monotonic seconds, for timings
@@ -57,11 +68,30 @@ class Guard:
         return self.form.look(text).text
 
 
+class Learned:
+    """Tokens by the characters one has taken so far: a mean that follows the backend's counts."""
+
+    def __init__(self, each: float = 3.0) -> None:
+        """`each`: characters per token to begin with; fewer than most texts have is careful."""
+        self._each = each
+
+    def count(self, text: str) -> int:
+        """An estimate."""
+        return int(len(text) / self._each) + 1
+
+    def learn(self, characters: int, tokens: int) -> None:
+        """Follow slowly: one odd answer does not move it, a hundred do."""
+        if characters > 200 and tokens > 20:
+            seen = min(8.0, max(1.0, characters / tokens))
+            self._each += 0.05 * (seen - self._each)
+
+
 def build(
     policy: Policy,
     readers: Readers,
     *,
     clock: Callable[[], float],
+    tokens: Tokens | None = None,
     conversations: Conversations | None = None,
     observe: Observe = lambda _record: None,
 ) -> Guard:
@@ -90,6 +120,7 @@ def build(
         handover=next(stage for stage in stages if isinstance(stage, Handover)),
         form=next(stage for stage in leaving if isinstance(stage, Form)),
         readers=readers,
+        tokens=tokens or Learned(),
         conversations=conversations,
         observe=observe,
         clock=clock,

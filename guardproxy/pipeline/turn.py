@@ -147,9 +147,20 @@ async def recall(turn: Turn, guard: Guard) -> Turn:
 
 
 def estimate(turn: Turn, guard: Guard) -> int:
-    """Tokens to reserve for a turn: about four characters each, and as much again for an answer."""
-    written = len(turn.carried) + sum(len(line.text) for line in turn.context) + len(guard.prompt)
-    return written // 4 + guard.policy.output.max_chars // 4
+    """Tokens to reserve for a turn: all that is sent, and the longest answer that may leave."""
+    sent = (guard.prompt, *(line.text for line in turn.context), turn.carried)
+    return guard.tokens.count("\n".join(sent)) + guard.policy.output.max_chars // 4
+
+
+def spent(turn: Turn, answer: Answer | None, guard: Guard) -> int:
+    """Tokens a turn took: as the backend counted, else as they are counted here."""
+    if answer is None:
+        return 0
+    sent = "\n".join((guard.prompt, *(line.text for line in turn.context), turn.carried))
+    if answer.tokens:
+        guard.tokens.learn(len(sent) + len(answer.text), answer.tokens)
+        return answer.tokens
+    return guard.tokens.count(sent) + guard.tokens.count(answer.text)
 
 
 async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> Answer:
@@ -157,12 +168,14 @@ async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> Answer:
     messages = tuple(replace(m, text=guard.mask(m.text)[0]) for m in turn.messages)
     try:
         return await model(replace(turn, messages=messages), guard.prompt)
-    except BaseException:
+    except BaseException as error:
         if turn.surface == "whatsapp":
             raise  # the mailbox still has the message: it is taken up again, or told so
         # gone, cancelled or failed: what was reserved is given back before it is reported
         ended = Ended(turn, Allow(), trace, None, 0.0)
-        await _close(_closing(ended, guard, _Said(None, "", None, disclosed=False)), guard)
+        closing = _closing(ended, guard, _Said(None, "", None, disclosed=False))
+        failed = isinstance(error, UpstreamError)  # who leaves has had a turn all the same
+        await _close(replace(closing, failed=failed), guard)
         raise
 
 
@@ -253,7 +266,7 @@ def _closing(ended: Ended, guard: Guard, said: _Said) -> Closing:
         case=_case(ended, guard, said),
         opted_out=_opted(ended, guard),
         limits=policy.limits,
-        spent=ended.answer.tokens if ended.answer else 0,
+        spent=spent(turn, ended.answer, guard),
         to_send=own,
         reply=spoken(said.reply, ended) if own else None,
         resume_after=policy.escalation.resume_after,

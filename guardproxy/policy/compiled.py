@@ -1,5 +1,6 @@
 """The policy as the hot path uses it: plain, frozen, complete; built once at load."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -220,6 +221,14 @@ class Policy:
     def ref(self) -> str:
         """`name@rev`, as headers and records give it."""
         return f"{self.name}@{self.rev}"
+
+    @property
+    def canary(self) -> str:
+        """A word that stands in the scope prompt and nowhere else: an answer that holds it leaks
+        the prompt. The same for the same policy, so that prompt caches hold.
+        """
+        digest = hashlib.sha256(f"canary {self.rev}".encode()).digest()
+        return "".join(chr(ord("a") + byte % 26) for byte in digest[:16])
 
     def pack(self, language: str) -> Pack:
         """The words for a language, or for the first language when it is not one of ours."""

@@ -1,5 +1,8 @@
 """May this leave as it is? Links, personal numbers, secrets of the business, length."""
 
+import base64
+import codecs
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,6 +33,32 @@ class Shape:
     masked: tuple[Finding, ...]
     foreign: tuple[str, ...]
     secret: str | None
+    leaked: bool = False  # words of the scope prompt
+
+
+class Canary:
+    """Finds the scope prompt's own word in an answer, plain or disguised."""
+
+    def __init__(self, word: str) -> None:
+        """All the ways to write it that are looked for."""
+        self._letters = (word, word[::-1], codecs.encode(word, "rot13"))
+        # what is certain of its base64 whatever stands before it: three alignments (RFC 4648)
+        self._coded = tuple(
+            base64.b64encode(b" " * shift + word.encode()).decode()[skip : skip + 16]
+            for shift, skip in ((0, 0), (1, 2), (2, 3))
+        )
+        self._hex = word.encode().hex()
+
+    def is_in(self, text: str) -> bool:
+        """Whether the text holds it: spaced, in capitals, backwards, by rot13, base64 or hex."""
+        letters = _NOT_LETTERS.sub("", text.lower())
+        if any(word in letters for word in self._letters):
+            return True
+        joined = "".join(text.split())
+        return any(word in joined for word in self._coded) or self._hex in joined.lower()
+
+
+_NOT_LETTERS = re.compile(r"[^a-z]+")
 
 
 class Form:
@@ -41,6 +70,7 @@ class Form:
         """Secrets of the business are compared folded, so that spelling does not hide them."""
         self._output = policy.output
         self._reader = reader
+        self._canary = Canary(policy.canary)
         self._never = tuple((fold(secret), secret) for secret in policy.business.never)
 
     async def gather(self, turn: Turn) -> Shape:
@@ -56,10 +86,19 @@ class Form:
             foreign = tuple(host for host in self._reader.links(text) if not _under(host, allowed))
         folded = fold(text)
         secret = next((secret for key, secret in self._never if key and key in folded), None)
-        return Shape(shorten(text, self._output.max_chars), masked, foreign, secret)
+        return Shape(
+            shorten(text, self._output.max_chars),
+            masked,
+            foreign,
+            secret,
+            self._canary.is_in(answer),
+        )
 
     def decide(self, evidence: Shape, turn: Turn) -> Decision:
         """A foreign link or a secret is refused; a number is masked, a long answer cut."""
+        if evidence.leaked:
+            finding = Finding("form", "prompt")
+            return Decision(verdict=Redirect("output.prompt"), check=Check.HIT, findings=(finding,))
         if evidence.secret is not None:
             finding = Finding("form", "never", quote=evidence.secret)
             return Decision(

@@ -97,6 +97,7 @@ class Scope:
                 check=Check.HIT,
                 findings=(finding,),
                 score=max(reading.score, self._reader.high),
+                shadow=self._policy.off_topic_shadow,
             )
         if reading.score >= self._reader.low:
             return self._unsure(reading)

@@ -63,7 +63,11 @@ class Conversations:
             keys.reply(closing.business, closing.turn),
             keys.case(shard, case),
             keys.cases(shard),
-            *(_window(closing, limit) for limit in closing.limits if limit.of == "tokens"),
+            *(
+                _window(closing, limit)
+                for limit in closing.limits
+                if limit.of == "tokens" or closing.failed
+            ),
         ]
         args = [json.dumps(told), json.dumps(closing.record), keys.case(shard, "")]
         return await self._connection.run("close", places, args) or None

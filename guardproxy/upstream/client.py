@@ -34,7 +34,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waits:
-    """Seconds: to connect, to the first byte (from the start), between two bytes, for a whole answer."""
+    """Seconds: to connect, from the start to the first byte, between two bytes, altogether."""
 
     connect: float = 5.0
     first_byte: float = 60.0

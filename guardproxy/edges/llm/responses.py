@@ -169,7 +169,8 @@ def _told(response: Body, seen: tuple[str, ...] = ()) -> Told:
         tokens = int(usage.get("total_tokens") or 0)
     except (LookupError, TypeError, ValueError, AttributeError) as failure:
         raise _unusable() from failure
-    rest += [text for text in seen if text not in said and text not in "\n".join(rest)]
+    known = "\n".join((said, *rest, *(str(item.get("arguments")) for item in items)))
+    rest += [text for text in seen if text not in known]
     return Told((said, "\n".join(rest)) if rest else (said,), tokens, response)
 
 

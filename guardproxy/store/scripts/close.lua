@@ -1,6 +1,6 @@
 -- Writes down how a turn ended, in one step. Closing the same turn twice changes nothing.
 -- KEYS[1] conversation, KEYS[2] history, KEYS[3] opted-out mark, KEYS[4] decision record,
--- KEYS[5] reply, KEYS[6] the new case, KEYS[7] open cases, KEYS[8..] windows of token limits
+-- KEYS[5] reply, KEYS[6] the new case, KEYS[7] open cases, KEYS[8..] windows of token limits (of all limits when the call failed: the turn leaves them)
 -- ARGV[1] the closing as JSON; ARGV[2] the decision record as JSON;
 -- ARGV[3] the prefix of case keys
 -- returns the id of the conversation's open case, or ""
@@ -13,7 +13,10 @@ end
 if redis.call('EXISTS', KEYS[4]) == 1 then return redis.call('HGET', KEYS[1], 'case') or '' end
 
 for i = 8, #KEYS do
-  if redis.call('HEXISTS', KEYS[i] .. ':n', c.turn) == 1 then
+  if c.failed then
+    redis.call('ZREM', KEYS[i], c.turn)
+    redis.call('HDEL', KEYS[i] .. ':n', c.turn)
+  elseif redis.call('HEXISTS', KEYS[i] .. ':n', c.turn) == 1 then
     redis.call('HSET', KEYS[i] .. ':n', c.turn, c.spent)
   end
 end
