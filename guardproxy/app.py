@@ -28,7 +28,7 @@ from guardproxy.detectors.tokens import counter
 from guardproxy.edges.admin import health
 from guardproxy.edges.llm import answers
 from guardproxy.edges.llm import routes as llm
-from guardproxy.edges.llm.caller import read_keys
+from guardproxy.edges.llm.caller import Callers
 from guardproxy.edges.llm.hop import Hop
 from guardproxy.edges.whatsapp import webhook
 from guardproxy.edges.whatsapp.bridge import Bridge
@@ -273,8 +273,9 @@ async def running(
         )
         upstream = _upstream(settings, session, metrics)
         letters = Mailbox(connection, Fernet(_seal(secret)), uuid.uuid4().hex)
+        callers = Callers(settings.api_keys)
         hop = Hop(
-            shelf=shelf, upstream=upstream, callers=read_keys(settings.api_keys), secret=secret,
+            shelf=shelf, upstream=upstream, callers=callers, secret=secret,
             on_refusal=settings.on_refusal, clock=time.time, new_id=lambda: uuid.uuid4().hex,
             alive=settings.keep_alive,
         )  # fmt: skip
@@ -295,7 +296,7 @@ async def running(
             count=lambda outcome: metrics.sends.labels(outcome).inc(),
         )  # fmt: skip
         group.create_task(bridge.run())
-        group.create_task(_reload_on_change(shelf, program))
+        group.create_task(_reload_on_change(shelf, program, callers))
         at = await listen(stack, public, options.listen, share=worker is not None)
         admin_at = await listen(stack, admin, worker or options.admin)
         log.event(
@@ -394,14 +395,16 @@ async def listen(
     return f"http://{shown}:{address[1]}"
 
 
-async def _reload_on_change(shelf: Shelf, program: Program) -> None:
-    """Take up policy files as they change, and all of them on SIGHUP."""
+async def _reload_on_change(shelf: Shelf, program: Program, callers: Callers) -> None:
+    """Take up policy and key files as they change, and all of them on SIGHUP."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, asked.set)
 
     async def on_disk() -> None:
-        async for _ in awatch(program.options.policies, step=50, recursive=False):
+        keys = program.settings.api_keys
+        places = [program.options.policies, *([keys.parent] if keys else [])]
+        async for _ in awatch(*places, step=50, recursive=False):
             asked.set()
 
     async with asyncio.TaskGroup() as group:
@@ -409,6 +412,10 @@ async def _reload_on_change(shelf: Shelf, program: Program) -> None:
         while True:
             await asked.wait()
             asked.clear()
+            try:
+                callers.reload()
+            except SettingsError as error:
+                log.event("keys", refused=str(error))
             await refresh(shelf, program)
 
 

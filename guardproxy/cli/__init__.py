@@ -8,7 +8,18 @@ import typer
 from guardproxy.core.errors import GuardproxyError
 from guardproxy.settings import one_thread_for_matrices
 
-VERBS = ("demo", "serve", "check", "test", "eval", "explain", "escalations", "doctor", "schema")
+VERBS = (
+    "demo",
+    "serve",
+    "check",
+    "test",
+    "eval",
+    "explain",
+    "escalations",
+    "doctor",
+    "keys",
+    "schema",
+)
 FILES = {
     "test": "try_policies",
     "eval": "evaluate",

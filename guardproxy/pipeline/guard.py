@@ -1,11 +1,11 @@
 """One policy made ready to judge turns: its stages, its prompt, its memory."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from guardproxy.core.finding import Finding
-from guardproxy.core.ledger import Closing, Ticket
+from guardproxy.core.ledger import Closing, Limit, Ticket
 from guardproxy.core.message import Memory
 from guardproxy.pipeline.prompt import compose
 from guardproxy.pipeline.walk import Walk
@@ -39,7 +39,7 @@ Record = dict[str, Any]
 Observe = Callable[[Record], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Guard:
     """Everything a turn of one business needs. Built anew on each reload, never changed.
 
@@ -125,3 +125,26 @@ def build(
         observe=observe,
         clock=clock,
     )
+
+
+def for_audience(guard: Guard, limits: tuple[Limit, ...], *, internal: bool) -> Guard:
+    """The same guard with more limits. `internal`: what is said stays in the house, so scope and
+    drift are recorded and not enforced, and no scope prompt is put before the caller's own;
+    limits, injection, masking and secrets hold as ever.
+    """
+    policy = replace(guard.policy, limits=(*guard.policy.limits, *limits))
+    if internal:
+        policy = replace(
+            policy,
+            off_topic_shadow=True,
+            unsure="allow",
+            topics=tuple(replace(topic, shadow=True) for topic in policy.topics),
+            refuse=tuple(replace(refusal, shadow=True) for refusal in policy.refuse),
+            drift=replace(policy.drift, shadow=True),
+            output=replace(policy.output, shadow=True),
+        )
+    made = build(
+        policy, guard.readers, clock=guard.clock, tokens=guard.tokens,
+        conversations=guard.conversations, observe=guard.observe,
+    )  # fmt: skip
+    return replace(made, prompt="") if internal else made

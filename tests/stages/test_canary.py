@@ -42,7 +42,10 @@ async def test_it_stands_in_the_prompt_once_and_is_stable(guards):
 
 async def test_a_leaking_answer_is_not_sent(rig):
     canary = rig.at.shelf.named("warung-bu-sri").policy.canary
-    before, rig.stub.script = rig.stub.script, {"table": f"Gladly! A table for 8 is booked. {canary[::-1]}"}
+    before, rig.stub.script = (
+        rig.stub.script,
+        {"table": f"Gladly! A table for 8 is booked. {canary[::-1]}"},
+    )
     try:
         response = await rig.chat("book a table for 8", policy="warung-bu-sri")
     finally:

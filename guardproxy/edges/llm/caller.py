@@ -1,28 +1,18 @@
 """Who calls: keys, the policy a key is bound to, the person and the conversation it speaks for."""
 
-import hashlib
 import ipaddress
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
 from aiohttp import hdrs, web
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from guardproxy.core.errors import SettingsError, WireError
-from guardproxy.pipeline.guard import Guard
+from guardproxy.core.errors import WireError
+from guardproxy.edges.llm import keys
+from guardproxy.edges.llm.keys import Key, Keys
+from guardproxy.pipeline.guard import Guard, for_audience
 from guardproxy.pipeline.shelf import Shelf
-
-
-class Key(BaseModel):
-    """One caller key: its id, the policy it is bound to, and who hears its answers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    id: str
-    policy: str = ""
-    audience: str = "customer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +20,31 @@ class Caller:
     """Who calls: a key's id, or "local" for whoever is on this machine."""
 
     id: str
-    policy: str = ""
+    key: Key | None = None
+
+    @property
+    def policy(self) -> str:
+        """The policy it is bound to, "" for none."""
+        return self.key.policy if self.key else ""
+
+    @property
+    def is_internal(self) -> bool:
+        """Whether no customer sees what it gets."""
+        return self.key is not None and self.key.audience == "internal"
 
 
 class Callers:
     """The keys there are; without a file, callers on this machine need none."""
 
-    def __init__(self, keys: Mapping[str, Key] | None) -> None:
-        """`keys`: SHA-256 (hex) of a key -> the key's entry; None: loopback callers only."""
-        self._keys = keys
+    def __init__(self, path: Path | None) -> None:
+        """`path`: the file of keys; None: loopback callers only. SettingsError."""
+        self._path = path
+        self._keys: Keys | None = keys.read(path) if path is not None else None
+
+    def reload(self) -> None:
+        """Read the file again. SettingsError when it is broken: the keys stay as they were."""
+        if self._path is not None:
+            self._keys = keys.read(self._path)
 
     def known(self, request: web.Request) -> Caller:
         """The caller of a request. WireError 401 or 403 when it may not call."""
@@ -49,22 +55,10 @@ class Callers:
             return Caller("local")
         given = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ").strip()
         given = given or request.headers.get("x-api-key", "")
-        key = self._keys.get(hashlib.sha256(given.encode("utf-8", "surrogateescape")).hexdigest())
+        key = self._keys.get(keys.digest(given))
         if key is None:
             raise WireError("the API key is missing or unknown", status=401)
-        return Caller(key.id, key.policy)
-
-
-def read_keys(path: Path | None) -> Callers:
-    """The keys of a file: JSON, SHA-256 (hex) -> {id, policy, audience}."""
-    if path is None:
-        return Callers(None)
-    try:
-        raw = json.loads(path.read_text("utf-8"))
-        return Callers(TypeAdapter(dict[str, Key]).validate_python(raw))
-    except (OSError, ValueError, ValidationError) as error:
-        message = f"GUARDPROXY_API_KEYS: {path}: {error}"
-        raise SettingsError(message) from error
+        return Caller(key.id, key)
 
 
 def _is_local(address: str | None) -> bool:
@@ -82,7 +76,7 @@ def guard_for(shelf: Shelf, caller: Caller, named: str | None) -> Guard:
     name = caller.policy or named
     guard = shelf.named(name) if name else shelf.only()
     if guard is not None:
-        return guard
+        return _for_key(guard, caller)
     there = ", ".join(shelf.names)
     if name:
         raise WireError(f"no policy {name!r}; there is: {there}", status=404)
@@ -99,3 +93,15 @@ def customer_words(request: web.Request) -> str | None:
     """The customer's own words, where the request's text is the agent's: plain or %-encoded."""
     given = request.headers.get("x-guardproxy-input")
     return unquote(given) if given else None
+
+
+@lru_cache(maxsize=512)  # keys times policies of one installation; a reload makes new guards
+def _kept(guard: Guard, key: Key) -> Guard:
+    """A guard with a key's own limits, and for its audience."""
+    return for_audience(guard, key.as_limits(), internal=key.audience == "internal")
+
+
+def _for_key(guard: Guard, caller: Caller) -> Guard:
+    """The guard as it judges what comes through a key."""
+    key = caller.key
+    return guard if key is None or not (key.limits or caller.is_internal) else _kept(guard, key)

@@ -117,7 +117,7 @@ def forwarded(asked: Asked, prompt: str, mask: Mend, model: str) -> bytes:
         for m in asked.body["messages"]
         if m != own
     ]
-    body = asked.body | {"messages": [own, *messages]}
+    body = asked.body | {"messages": [own, *messages] if prompt else messages}
     if model:
         body["model"] = model
     if asked.stream:  # the usage settles token limits; it is cut out again unless asked for

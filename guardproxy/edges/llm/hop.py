@@ -5,7 +5,7 @@ Text leaves only when it has been checked: streams are held, comments keep them 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from aiohttp import hdrs, web
@@ -105,7 +105,8 @@ def _turn(request: web.Request, hop: Hop, exchange: Exchange) -> Turn:
     messages, context, counted = asked.messages, asked.context, asked.counted
     words = customer_words(request)
     if words is not None:
-        foreign = tuple(m for m in messages if m.kind == "tool")
+        # the agent's own wording is still read for attempts, as what tools say is
+        foreign = tuple(replace(m, kind="tool") for m in messages)
         messages = (*foreign, Message(id="input", text=words))
         context = ()  # what stands there is the agent's wording too
     person = named_person(request, asked.person)
@@ -114,7 +115,7 @@ def _turn(request: web.Request, hop: Hop, exchange: Exchange) -> Turn:
     return Turn(
         id=hop.new_id(),
         business=policy.name,
-        surface=exchange.dialect.SURFACE,
+        surface="internal" if exchange.caller.is_internal else exchange.dialect.SURFACE,
         messages=messages,
         now=hop.clock(),
         context=context,

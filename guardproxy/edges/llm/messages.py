@@ -117,12 +117,14 @@ def forwarded(asked: Asked, prompt: str, mask: Mend, model: str) -> bytes:
     ]
     system = asked.body.get("system")
     own: Any = {"type": "text", "text": prompt}
-    if isinstance(system, list):
+    if not prompt:
+        pass
+    elif isinstance(system, list):
         system = [own, *(block for block in system if block != own)]
     else:
         rest = (system or "").removeprefix(prompt).lstrip()
         system = f"{prompt}\n\n{rest}" if rest else prompt
-    body = asked.body | {"system": system, "messages": messages}
+    body = asked.body | ({"system": system} if system else {}) | {"messages": messages}
     return dumped(body | {"model": model} if model else body)
 
 

@@ -131,7 +131,8 @@ def forwarded(asked: Asked, prompt: str, mask: Mend, model: str) -> bytes:
             else item
             for item in given
         ]
-    body = asked.body | {"instructions": f"{prompt}{MARK}{own}" if own else prompt}
+    told = MARK.join(part for part in (prompt, own) if part)
+    body = asked.body | ({"instructions": told} if told else {})
     body |= {"input": given} if given is not None else {}
     return dumped(body | {"model": model} if model else body)
 
