@@ -20,6 +20,7 @@ from cryptography.fernet import Fernet
 from watchfiles import awatch
 
 from guardproxy.core.errors import GuardproxyError, PolicyError, SettingsError, StoreError
+from guardproxy.detectors import judge as detectors_judge
 from guardproxy.detectors import patterns
 from guardproxy.detectors.lexicon import Lexicon
 from guardproxy.detectors.reading import Reading
@@ -36,7 +37,7 @@ from guardproxy.edges.whatsapp.graph import Graph
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
 from guardproxy.pipeline.guard import Conversations as Remembers
-from guardproxy.pipeline.guard import Guard, Observe, Tokens, build
+from guardproxy.pipeline.guard import Guard, Judge, Observe, Tokens, build
 from guardproxy.pipeline.shelf import Shelf
 from guardproxy.policy import load, packs
 from guardproxy.policy.compiled import Policy
@@ -155,6 +156,7 @@ class Program:
     metrics: Metrics
     conversations: Remembers
     tokens: Tokens
+    judge: Judge | None
     mail: asyncio.Event = field(default_factory=asyncio.Event)
     watch: list[Observe] = field(default_factory=list)
 
@@ -170,6 +172,7 @@ class Program:
             await asyncio.to_thread(readers, policy),
             clock=time.perf_counter,
             tokens=self.tokens,
+            judge=self.judge,
             conversations=self.conversations,
             observe=self.observe,
         )
@@ -261,6 +264,7 @@ async def running(
             settings=settings, options=options, secret=secret, connection=connection,
             metrics=metrics, conversations=Conversations(connection), watch=list(watch),
             tokens=counter(environment().get("TIKTOKEN_CACHE_DIR", "")),
+            judge=await _judge(settings, metrics, stack),
         )  # fmt: skip
         shelf = Shelf(program.load, program.guard, default=options.default)
         files = policy_files([options.policies])
@@ -320,6 +324,25 @@ def _upstream(settings: Settings, session: ClientSession, metrics: Metrics) -> U
         idle=settings.upstream_idle_timeout, total=settings.upstream_timeout,
     )  # fmt: skip
     return Upstream(session, [first, *others], api=settings.upstream_api, waits=waits)
+
+
+async def _judge(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Judge | None:
+    """The LLM judge of the settings; None: the local verdict is all there is."""
+    if not settings.judge_url:
+        return None
+    made = await asyncio.to_thread(
+        detectors_judge.Judge,
+        url=settings.judge_url,
+        key=settings.judge_key.get_secret_value(),
+        model=settings.judge_model,
+        clock=time.monotonic,
+        terms=detectors_judge.Terms(
+            deadline=settings.judge_timeout, budget=settings.judge_tokens_per_hour
+        ),
+        spent=metrics.judge_tokens.inc,
+    )
+    stack.push_async_callback(made.close)
+    return made
 
 
 def _seal(secret: bytes) -> bytes:

@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     judge_url: str = Field("", description="LLM judge for the grey band; unset: local only")
     judge_key: SecretStr = Field(SecretStr(""), description="the judge's key")
     judge_model: str = Field("", description="the judge's model")
+    judge_timeout: float = Field(4.0, gt=0, description="seconds a ruling may take")
+    judge_tokens_per_hour: int = Field(200_000, gt=0, description="its budget, all turns together")
     redis_url: str = Field("", description="unset: an embedded Valkey in DATA_DIR")
     data_dir: Path = Field(Path("guardproxy-data"), description="the embedded store's home")
     whatsapp_app_secret: Annotated[tuple[SecretStr, ...], NoDecode] = Field(

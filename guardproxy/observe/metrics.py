@@ -34,6 +34,9 @@ class Metrics:
             "guardproxy_upstream_seconds", "Time the LLM backend took", ["outcome"],
             buckets=SLOW, registry=r,
         )  # fmt: skip
+        self.judge_tokens = Counter(
+            "guardproxy_judge_tokens", "Tokens the LLM judge took", registry=r
+        )
         self.webhooks = Counter("guardproxy_webhooks", "Webhook requests", ["outcome"], registry=r)
         self.events = Counter(
             "guardproxy_webhook_events", "Events in webhooks", ["kind", "outcome"], registry=r

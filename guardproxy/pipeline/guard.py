@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from guardproxy.core.finding import Finding
+from guardproxy.core.finding import Failed, Finding
 from guardproxy.core.ledger import Closing, Limit, Ticket
 from guardproxy.core.message import Memory
 from guardproxy.pipeline.prompt import compose
@@ -13,6 +13,30 @@ from guardproxy.policy.compiled import Policy
 from guardproxy.stages import Readers, inbound, outbound
 from guardproxy.stages.form import Form
 from guardproxy.stages.handover import Handover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What the local model is unsure of: the business in words, the lines before, the text."""
+
+    business: str
+    context: tuple[tuple[str, str], ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a judge made of it, and why in a sentence."""
+
+    in_scope: bool
+    reason: str
+
+
+class Judge(Protocol):
+    """Decides what the local model is unsure of."""
+
+    async def rule(self, doubt: Doubt) -> Ruling | Failed:
+        """A ruling, or why there is none; it has a deadline of its own."""
 
 
 class Tokens(Protocol):
@@ -55,6 +79,7 @@ class Guard:
     form: Form
     readers: Readers
     tokens: Tokens
+    judge: Judge | None
     conversations: Conversations | None
     observe: Observe
     clock: Callable[[], float]  # monotonic seconds, for timings
@@ -92,6 +117,7 @@ def build(
     *,
     clock: Callable[[], float],
     tokens: Tokens | None = None,
+    judge: Judge | None = None,
     conversations: Conversations | None = None,
     observe: Observe = lambda _record: None,
 ) -> Guard:
@@ -121,6 +147,7 @@ def build(
         form=next(stage for stage in leaving if isinstance(stage, Form)),
         readers=readers,
         tokens=tokens or Learned(),
+        judge=judge,
         conversations=conversations,
         observe=observe,
         clock=clock,
@@ -144,7 +171,7 @@ def for_audience(guard: Guard, limits: tuple[Limit, ...], *, internal: bool) -> 
             output=replace(policy.output, shadow=True),
         )
     made = build(
-        policy, guard.readers, clock=guard.clock, tokens=guard.tokens,
+        policy, guard.readers, clock=guard.clock, tokens=guard.tokens, judge=guard.judge,
         conversations=guard.conversations, observe=guard.observe,
     )  # fmt: skip
     return replace(made, prompt="") if internal else made

@@ -12,6 +12,8 @@ from guardproxy.core.ledger import Case, Closing, Ticket
 from guardproxy.core.message import Line, Memory, Role, Turn
 from guardproxy.core.trace import Trace
 from guardproxy.core.verdict import Allow, Drop, Escalate, Redirect, Rewrite, Verdict
+from guardproxy.pipeline.answer import Answer
+from guardproxy.pipeline.doubt import beside, is_unsure
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.record import record_of
 from guardproxy.pipeline.reply import disclosure, reply_to
@@ -19,19 +21,6 @@ from guardproxy.policy.compiled import Channel, Policy
 
 OFF_TOPIC = ("scope.", "drift", "output.off_topic", "input.injection")  # rules that count as drift
 MASKED = {"card": "mask", "iban": "mask", "id_number": "mask", "phone": "mask", "email": "mask"}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model answered, as the text that is checked; `tokens` as the upstream counted.
-
-    `parts`: texts that are checked each by itself (choices, thoughts, arguments of tools), so
-    that none hides behind another; () for one text.
-    """
-
-    text: str
-    tokens: int = 0
-    parts: tuple[str, ...] = ()
 
 
 Model = Callable[[Turn, str], Awaitable[Answer]]  # (turn, scope prompt) -> answer
@@ -81,7 +70,9 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
     if isinstance(verdict, Allow):
         asked = guard.clock()
         try:
-            answer = await _ask(turn, guard, model, trace)
+            answer, ruled = await _ask(turn, guard, model, trace)
+            trace += ruled
+            verdict = verdict if _is_plain(ruled.verdict) else ruled.verdict
         except UpstreamError:
             if turn.surface != "whatsapp":
                 raise  # the caller's API has words for it; a customer needs ours
@@ -163,11 +154,16 @@ def spent(turn: Turn, answer: Answer | None, guard: Guard) -> int:
     return guard.tokens.count(sent) + guard.tokens.count(answer.text)
 
 
-async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> Answer:
-    """The model's answer to the turn as it may be forwarded; a failure closes the turn first."""
+async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> tuple[Answer | None, Trace]:
+    """The model's answer to the turn as it may be forwarded, and the judge's step where the turn
+    was in doubt; a failure closes the turn first.
+    """
     messages = tuple(replace(m, text=guard.mask(m.text)[0]) for m in turn.messages)
     try:
-        return await model(replace(turn, messages=messages), guard.prompt)
+        asked = replace(turn, messages=messages)
+        if guard.judge is None or not is_unsure(trace, guard):
+            return await model(asked, guard.prompt), Trace()
+        return await beside(lambda: model(asked, guard.prompt), asked, guard)
     except BaseException as error:
         if turn.surface == "whatsapp":
             raise  # the mailbox still has the message: it is taken up again, or told so

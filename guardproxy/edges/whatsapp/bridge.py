@@ -17,9 +17,10 @@ from guardproxy.edges.llm import chat, messages
 from guardproxy.edges.llm.dialect import Dialect
 from guardproxy.edges.whatsapp.graph import Graph, may_try_again
 from guardproxy.edges.whatsapp.markup import parts, whatsapp
+from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.shelf import Shelf
-from guardproxy.pipeline.turn import Answer, run_turn
+from guardproxy.pipeline.turn import run_turn
 from guardproxy.upstream.client import Upstream
 
 SPEAKS: dict[str, Dialect] = {"openai": chat, "anthropic": messages}  # by UPSTREAM_API

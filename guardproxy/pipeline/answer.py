@@ -1,0 +1,16 @@
+"""What the model answered, as the checks see it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model answered, as the text that is checked; `tokens` as the upstream counted.
+
+    `parts`: texts that are checked each by itself (choices, thoughts, arguments of tools), so
+    that none hides behind another; () for one text.
+    """
+
+    text: str
+    tokens: int = 0
+    parts: tuple[str, ...] = ()
