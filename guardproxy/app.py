@@ -323,7 +323,11 @@ def _upstream(settings: Settings, session: ClientSession, metrics: Metrics) -> U
         connect=settings.upstream_connect_timeout, first_byte=settings.upstream_first_byte_timeout,
         idle=settings.upstream_idle_timeout, total=settings.upstream_timeout,
     )  # fmt: skip
-    return Upstream(session, [first, *others], api=settings.upstream_api, waits=waits)
+    return Upstream(
+        session, [first, *others], api=settings.upstream_api, waits=waits,
+        clock=time.perf_counter,
+        took=lambda outcome, seconds: metrics.upstream.labels(outcome).observe(seconds),
+    )  # fmt: skip
 
 
 async def _judge(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Judge | None:

@@ -174,6 +174,14 @@ async def rig(store: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
 
 
 @pytest.fixture(scope="session")
+async def claude(store: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
+    """A rig whose backend speaks Anthropic's API."""
+    async with AsyncExitStack() as stack:
+        home = tmp_path_factory.mktemp("claude")
+        yield await start_rig(stack, store, home, upstream_api="anthropic")
+
+
+@pytest.fixture(scope="session")
 async def guards() -> dict[str, Guard]:
     """Guards of the example policies that remember nothing."""
     found = [await app.bench_guard(path) for path in app.policy_files([POLICIES])]

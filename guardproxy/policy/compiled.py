@@ -225,9 +225,10 @@ class Policy:
     @property
     def canary(self) -> str:
         """A word that stands in the scope prompt and nowhere else: an answer that holds it leaks
-        the prompt. The same for the same policy, so that prompt caches hold.
+        the prompt. The same for the same business, so that prompt caches hold.
         """
-        digest = hashlib.sha256(f"canary {self.rev}".encode()).digest()
+        named = f"canary {self.name} {self.business.name} {self.business.does}"
+        digest = hashlib.sha256(named.encode()).digest()
         return "".join(chr(ord("a") + byte % 26) for byte in digest[:16])
 
     def pack(self, language: str) -> Pack:

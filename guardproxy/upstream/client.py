@@ -59,9 +59,15 @@ class Upstream:
 
     def __init__(
         self, session: ClientSession, backends: Sequence[Backend], *, api: str = "openai",
+        clock: Callable[[], float], took: Callable[[str, float], None],
         waits: Waits | None = None,
     ) -> None:  # fmt: skip
-        """`backends` in the order they are tried; `api` openai or anthropic."""
+        """`backends` in the order they are tried; `api` openai or anthropic.
+
+        `took(outcome, seconds)` is told of every request: "ok" or "failed", by `clock`.
+        """
+        self._clock = clock
+        self._took = took
         self._session = session
         self._backends = tuple(backend for backend in backends if backend.url)
         self._waits = waits or Waits()
@@ -80,11 +86,16 @@ class Upstream:
         if not self._backends:
             message = "no LLM backend is set; set GUARDPROXY_UPSTREAM_URL to its base URL"
             raise UpstreamError(message, status=503)
+        started, outcome = self._clock(), "failed"
         try:
             async with asyncio.timeout(self._waits.total):
-                return await self._in_turn(method, path, body, headers)
+                reply = await self._in_turn(method, path, body, headers)
+            outcome = "ok"
         except TimeoutError as error:
             raise UpstreamError("the LLM backend did not answer in time", status=504) from error
+        finally:
+            self._took(outcome, self._clock() - started)
+        return reply
 
     async def _in_turn(
         self, method: str, path: str, body: Make, headers: Mapping[str, str]
