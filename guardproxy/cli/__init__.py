@@ -18,6 +18,7 @@ VERBS = (
     "escalations",
     "doctor",
     "keys",
+    "bench",
     "schema",
 )
 FILES = {
