@@ -82,7 +82,6 @@ async def within(seconds: float) -> AsyncIterator[None]:
     loses one slice, not the whole deadline, and does not take its own lag for a lost store.
     """
     loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle
     async with asyncio.timeout(None) as limit:
 
         def slice_over(left: int) -> None:
