@@ -46,8 +46,9 @@ async def test_a_store_that_comes_back_is_used_again(store):
 
 
 async def test_a_store_that_hangs_is_given_up_within_the_deadline():
-    async def silent(_reader, _writer) -> None:
-        await asyncio.sleep(5)
+    async def silent(reader, writer) -> None:
+        await reader.read(-1)  # until the other side gives up
+        writer.close()
 
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
