@@ -148,11 +148,25 @@ def settings_for(stub_url: str, graph_url: str, home: Path, **more: Any) -> Sett
     )  # fmt: skip
 
 
+_databases = itertools.cycle(range(1, 16))
+
+
+async def apart(store: str) -> str:
+    """A database of its own on the same Valkey, empty: two bridges on one would take each other's
+    mail.
+    """
+    url = f"{store}?db={next(_databases)}"
+    connection = app.connect(url)
+    await connection.do("FLUSHDB")
+    await connection.close()
+    return url
+
+
 async def start_rig(
     stack: AsyncExitStack, store: str, home: Path, *, policies: Path = POLICIES, stub: Any = None,
-    **more: Any,
+    shared: bool = False, **more: Any,
 ) -> Rig:  # fmt: skip
-    """A rig of its own, closed with the stack."""
+    """A rig of its own, closed with the stack; `shared`: on the database of `connection`."""
     stub, graph, records = stub or Stub(), FakeGraph(), []
     stub_url = await app.listen(stack, stub.app(), ("127.0.0.1", 0))
     graph_url = await app.listen(stack, graph.app(), ("127.0.0.1", 0))
@@ -160,7 +174,9 @@ async def start_rig(
                           default=more.pop("default", ""))  # fmt: skip
     settings = settings_for(stub_url, graph_url, home, **more)
     at = await stack.enter_async_context(
-        app.running(settings, options, store, watch=[records.append])
+        app.running(
+            settings, options, store if shared else await apart(store), watch=[records.append]
+        )
     )
     session = await stack.enter_async_context(ClientSession())
     return Rig(at, stub, graph, session, records)
@@ -170,7 +186,7 @@ async def start_rig(
 async def rig(store: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     """One rig with the example policies, shared: each test brings customers of its own."""
     async with AsyncExitStack() as stack:
-        yield await start_rig(stack, store, tmp_path_factory.mktemp("rig"))
+        yield await start_rig(stack, store, tmp_path_factory.mktemp("rig"), shared=True)
 
 
 @pytest.fixture(scope="session")

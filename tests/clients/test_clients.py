@@ -12,7 +12,7 @@ import pytest
 
 from guardproxy import app
 from guardproxy.settings import Settings
-from tests.conftest import POLICIES, Rig, start_rig
+from tests.conftest import POLICIES, Rig, apart, start_rig
 from tests.edges.wires import CHAT, MESSAGES
 
 pytestmark = pytest.mark.slow
@@ -128,7 +128,7 @@ async def test_a_backend_nobody_here_wrote(katan, store, tmp_path, api, stream):
                         upstream_key="sk-katan-key-1234567890")  # fmt: skip
     async with AsyncExitStack() as stack:
         options = app.Options(policies=POLICIES, listen=("127.0.0.1", 0), admin=("127.0.0.1", 0))
-        at = await stack.enter_async_context(app.running(settings, options, store))
+        at = await stack.enter_async_context(app.running(settings, options, await apart(store)))
         other = await start_rig(stack, store, tmp_path / "session")
         through = Rig(at, other.stub, other.graph, other.session)
         refused = await through.post(api.path, api.body(OFF, stream=stream), policy=WARUNG)

@@ -92,22 +92,19 @@ async def test_messages_through_the_official_client(claude_sdk, claude):
         assert final.stop_reason == "end_turn"
 
 
-def test_the_blocking_clients_work_too(rig, claude):
+async def test_the_blocking_clients_work_too(rig, claude):
     """In a thread of their own: the servers live in this one's loop."""
 
-    async def run():
-        def both():
-            with openai.OpenAI(base_url=rig.base(WARUNG), api_key="k", max_retries=0) as gpt:
-                first = gpt.responses.create(model="m", input=FAIR).output_text
-                chunks = gpt.chat.completions.create(
-                    model="m", messages=[{"role": "user", "content": FAIR}], stream=True
-                )
-                second = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
-            return first, second
+    def both():
+        with openai.OpenAI(base_url=rig.base(WARUNG), api_key="k", max_retries=0) as gpt:
+            first = gpt.responses.create(model="m", input=FAIR).output_text
+            chunks = gpt.chat.completions.create(
+                model="m", messages=[{"role": "user", "content": FAIR}], stream=True
+            )
+            second = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+        return first, second
 
-        return await asyncio.to_thread(both)
-
-    first, second = asyncio.get_event_loop().run_until_complete(run())
+    first, second = await asyncio.to_thread(both)
     assert first == second == rig.stub.script["table"]
 
 
