@@ -41,7 +41,7 @@ from guardproxy.pipeline.guard import Guard, Judge, Observe, Tokens, build
 from guardproxy.pipeline.shelf import Shelf
 from guardproxy.policy import load, packs
 from guardproxy.policy.compiled import Policy
-from guardproxy.settings import Settings, environment
+from guardproxy.settings import Settings, environment, read_settings
 from guardproxy.stages import Readers
 from guardproxy.store import embedded
 from guardproxy.store.conversations import Conversations
@@ -67,12 +67,12 @@ class Options:
 
 
 @cache
-def model() -> ScopeModel:
-    """The scope model, once per process."""
-    return ScopeModel.open()
+def model(encoders: str = "auto") -> ScopeModel:
+    """The scope model, once per process. `encoders`: auto, use, or use+e5."""
+    return ScopeModel.open(encoders)
 
 
-def readers(policy: Policy) -> Readers:
+def readers(policy: Policy, scope_model: ScopeModel) -> Readers:
     """The detectors for one policy."""
     every = tuple(packs.pack(language) for language in packs.languages())
     lexicon = Lexicon(
@@ -81,7 +81,7 @@ def readers(policy: Policy) -> Readers:
         others=packs.others(),
         ask_words=policy.escalation.ask_words,
     )
-    return Readers(lexicon, Reading(model().prepare(policy)), patterns)
+    return Readers(lexicon, Reading(scope_model.prepare(policy)), patterns)
 
 
 def policy_files(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -91,8 +91,9 @@ def policy_files(paths: Iterable[Path]) -> tuple[Path, ...]:
 
 async def bench_guard(path: Path) -> Guard:
     """A guard for one policy file that remembers nothing; PolicyError with all its faults."""
-    policy = load.load_policy(path, scope_model=model().rev)
-    return build(policy, readers(policy), clock=time.perf_counter)
+    scope_model = model(read_settings().scope_encoders)
+    policy = load.load_policy(path, scope_model=scope_model.rev)
+    return build(policy, readers(policy, scope_model), clock=time.perf_counter)
 
 
 def now() -> float:
@@ -160,16 +161,21 @@ class Program:
     mail: asyncio.Event = field(default_factory=asyncio.Event)
     watch: list[Observe] = field(default_factory=list)
 
+    @property
+    def scope_model(self) -> ScopeModel:
+        """The scope model that the settings ask for."""
+        return model(self.settings.scope_encoders)
+
     def load(self, path: Path) -> Policy:
         """One policy file as it is served here."""
-        policy = load.load_policy(path, environment(), scope_model=model().rev)
+        policy = load.load_policy(path, environment(), scope_model=self.scope_model.rev)
         return replace(policy, shadow=True) if self.options.shadow else policy
 
     async def guard(self, policy: Policy) -> Guard:
         """A guard that remembers; its lines are encoded in a thread, turns go on meanwhile."""
         return build(
             policy,
-            await asyncio.to_thread(readers, policy),
+            await asyncio.to_thread(readers, policy, self.scope_model),
             clock=time.perf_counter,
             tokens=self.tokens,
             judge=self.judge,

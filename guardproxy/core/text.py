@@ -70,3 +70,12 @@ def clauses(text: str) -> list[str]:
             else:
                 parts.append(part)
     return parts
+
+
+def windows(text: str, size: int = 30, step: int = 20) -> list[str]:
+    """A long text in overlapping runs of `size` words, so that what is buried in it shows; a text
+    of up to `size` words whole.
+    """
+    found = text.split()
+    starts = range(0, max(1, len(found) - size + step), step)
+    return [" ".join(found[start : start + size]) for start in starts]

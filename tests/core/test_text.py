@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guardproxy.core.text import clauses, fold, sentences, visible
+from guardproxy.core.text import clauses, fold, sentences, visible, windows
 
 # letters and what hides between them: accents, joiners, soft hyphens, Arabic strokes, Hangul
 NASTY = st.text(
@@ -86,3 +86,11 @@ def test_clauses_are_parts_of_the_text_in_order(text):
 )
 def test_a_message_is_cut_where_a_second_request_starts(text, parts):
     assert clauses(text) == parts
+
+
+def test_windows_cover_a_long_text_and_overlap():
+    words = [f"w{i}" for i in range(95)]
+    runs = windows(" ".join(words))
+    assert all(len(run.split()) <= 30 for run in runs)
+    assert {word for run in runs for word in run.split()} == set(words)
+    assert windows("only a few words") == ["only a few words"]

