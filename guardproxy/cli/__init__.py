@@ -11,6 +11,7 @@ from guardproxy.settings import one_thread_for_matrices
 VERBS = (
     "demo",
     "serve",
+    "init",
     "check",
     "test",
     "eval",
