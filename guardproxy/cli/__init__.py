@@ -16,6 +16,7 @@ VERBS = (
     "test",
     "eval",
     "explain",
+    "review",
     "escalations",
     "doctor",
     "keys",
