@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from guardproxy.core.text import fold, sentences
 
-NEAR = 0.40  # cosine: one meaning in two languages has 0.4 to 0.9, unrelated sentences below 0.3
+# Cosines: one meaning in two languages has 0.35 to 0.9, unrelated sentences less than 0.3. What is
+# quoted against somebody has to be nearer than what only shows that something is there.
+NEAR, NEAR_ENOUGH_TO_QUOTE = 0.35, 0.42
 WORDS = 3  # a heading of one or two words says nothing
 MOST = 300  # characters of a sentence that is compared; the rest adds little
 Severity = Literal["high", "medium", "low"]
@@ -158,7 +160,7 @@ def _placed(text: str) -> Iterator[tuple[str, int]]:
     for number, line in enumerate(text.splitlines(), start=1):
         for said in sentences(line.strip().lstrip("-*•#>0123456789.) \t")):
             parts = [part.strip() for part in _PARTS.split(said) if len(part.split()) >= WORDS]
-            for part in (said, *(parts if len(parts) > 1 else ())):
+            for part in (said, *(part for part in parts if part != said)):
                 if len(part.split()) >= WORDS or not part.isascii():
                     yield part, number
 
@@ -170,7 +172,8 @@ def _kind(said: str, line: int, near: Floats, names: Sequence[str]) -> Sentence:
         return Sentence(said, line, "open", 1.0)
     best = int(near.argmax())
     score = float(near[best])
-    return Sentence(said, line, names[best] if score >= NEAR else "neutral", score)
+    needed = NEAR_ENOUGH_TO_QUOTE if names[best] in QUOTED else NEAR
+    return Sentence(said, line, names[best] if score >= needed else "neutral", score)
 
 
 def review(prompt: Sequence[Sentence]) -> tuple[Noted, ...]:

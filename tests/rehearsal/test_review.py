@@ -11,6 +11,7 @@ from guardproxy.rehearsal.draft import draft
 from guardproxy.rehearsal.evaluate import RowError
 from guardproxy.rehearsal.review import RULES, read_prompt, review
 from guardproxy.rehearsal.transcripts import off_scope, read_chats
+from tests.rehearsal.prompts import BUSINESS, GENERAL
 
 PROMPTS = {
     "general_en": """You are a helpful assistant. You can answer questions on any topic.
@@ -170,3 +171,13 @@ def test_a_row_that_is_no_chat_is_placed(tmp_path):
     path.write_text('{"text": "a"}\n[1]\n', "utf-8")
     with pytest.raises(RowError, match=r"chats\.jsonl:2"):
         read_chats(path)
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_a_general_prompt_invites_any_question(encoder, name):
+    assert {"open_invitation", "missing_person"} <= codes(GENERAL[name], encoder)
+
+
+@pytest.mark.parametrize("name", BUSINESS)
+def test_a_business_prompt_does_not(encoder, name):
+    assert "open_invitation" not in codes(BUSINESS[name], encoder)
