@@ -44,7 +44,9 @@ def test_each_warning_stands_at_its_line(text, found):
 
 
 def test_a_channel_in_a_chain_is_led_to():
-    text = WELL.replace('0101"}', '0101", hours: "9:00-17:00", else: z}, z: {kind: in_store, to: here}')
+    text = WELL.replace(
+        '0101"}', '0101", hours: "9:00-17:00", else: z}, z: {kind: in_store, to: here}'
+    )
     assert warnings(text) == {}
 
 
