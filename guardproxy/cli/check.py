@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from guardproxy.core.errors import Fault, PolicyError
 from guardproxy.policy import load
 from guardproxy.policy.compiled import Policy
 from guardproxy.policy.lint import lint
+from guardproxy.policy.merged import effective_lines
 
 
 def add_to(app: typer.Typer) -> None:
@@ -57,12 +57,10 @@ def _faults(path: Path) -> tuple[Fault, ...]:
 
 
 def _show(policy: Policy) -> None:
-    """The effective document, with where each part comes from."""
-    merged, origins = load.merged_document(Path(policy.path))
+    """The effective document, each line with where it comes from."""
     typer.echo(f"# {policy.ref}")
-    for key, value in merged.items():
-        typer.echo(f"# from {origins[(key,)]}")
-        typer.echo(yaml.safe_dump({key: value}, allow_unicode=True, sort_keys=False).rstrip())
+    for line, origin in effective_lines(Path(policy.path)):
+        typer.echo(f"{line}  # {origin}" if origin else line)
 
 
 def _text(faults: list[Fault]) -> None:

@@ -1,6 +1,5 @@
 """`guardproxy escalations`: who waits for a person, and what a person does about it."""
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -12,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from guardproxy import app as program
+from guardproxy.cli.stored import with_store
 from guardproxy.core.phases import Move
-from guardproxy.settings import read_settings
 from guardproxy.store.escalations import Escalation, Escalations
 
 T = TypeVar("T")
@@ -57,20 +56,7 @@ def _mover(verb: typer.Typer, word: str, move: Move, what: str) -> None:
 
 def _with(use: Callable[[Escalations], Awaitable[T]]) -> T:
     """Use the store that the settings name."""
-    url, started = program.store_url(read_settings())
-
-    async def run() -> T:
-        connection = program.connect(url)
-        try:
-            return await use(Escalations(connection))
-        finally:
-            await connection.close()
-
-    try:
-        return asyncio.run(run())
-    finally:
-        if started is not None:
-            started.stop()
+    return with_store(lambda connection: use(Escalations(connection)))
 
 
 def _tell(case: Escalation, *, as_json: bool) -> None:

@@ -28,5 +28,7 @@ CODES = {
     "GP204": "a limit that can never be reached",
     "GP205": "off-topic messages are let through",
     "GP206": "no disclosure that an automated assistant is talking",
-    "GP207": "the same example stands in scope and under refuse",
+    "GP207": "the same example, or one much like it, stands in scope and under refuse",
+    "GP208": "a language the scope library has no general requests in",
+    "GP209": "a script that is not read without the second encoder",
 }

@@ -1,10 +1,13 @@
 """Decision records, by the id that headers and logs give."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 from guardproxy.store import keys
 from guardproxy.store.redis import Connection
+
+AT_ONCE = 500  # keys looked at in one step: about a millisecond of the store's time
 
 
 async def decision(connection: Connection, turn: str) -> dict[str, Any] | None:
@@ -15,3 +18,29 @@ async def decision(connection: Connection, turn: str) -> dict[str, Any] | None:
             record: dict[str, Any] = json.loads(kept)
             return record
     return None
+
+
+async def decisions(
+    connection: Connection, start: float = 0.0, end: float = float("inf")
+) -> list[dict[str, Any]]:
+    """The records of turns from `start` (seconds since 1970) up to before `end`, by time."""
+    found = []
+    async for names in scanned(connection, "*:dec:*"):
+        for kept in await connection.do("MGET", *names) if names else ():
+            record: dict[str, Any] = json.loads(kept) if kept else {}
+            if record and start <= float(record.get("at", 0.0)) < end:
+                found.append(record)
+    return sorted(found, key=lambda record: float(record.get("at", 0.0)))
+
+
+async def scanned(connection: Connection, pattern: str) -> AsyncIterator[list[str]]:
+    """The keys that match, some at a time; a key may come twice while the store grows.
+
+    A cluster's nodes are not walked: give the URL of each.
+    """
+    cursor = "0"
+    while True:
+        cursor, names = await connection.do("SCAN", cursor, "MATCH", pattern, "COUNT", AT_ONCE)
+        yield names
+        if str(cursor) == "0":
+            return

@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from guardproxy.policy.load import load_policy
 from guardproxy.policy.model import schema
 from tests.conftest import POLICIES, ROOT
 
@@ -63,11 +64,28 @@ def test_warnings_are_shown_and_do_not_fail(run, tmp_path):
     assert "warning[GP201]" in done.stdout
 
 
-def test_the_merged_policy_says_where_its_parts_come_from(run, bank):
+def test_the_merged_policy_says_where_each_line_comes_from(run, bank):
     out = run("check", bank, "--show-merged").stdout
-    assert "# harbour-bank@" in out
-    assert "# from whatsapp-business-2026" in out or "unscannable" in out
-    assert f"# from {bank}:" in out
+    lines = out.splitlines()
+    assert lines[0].startswith("# harbour-bank@")
+    for number, line in enumerate(bank.read_text("utf-8").splitlines(), start=1):
+        if line.startswith("name:"):
+            assert f"{line}  # {bank}:{number}" in lines
+    assert "    audio: redirect  # whatsapp-business-2026" in lines
+    assert any(line.endswith("# packs/lang/es.yaml") for line in lines)
+
+
+def test_the_merged_policy_reads_back_as_what_is_served(run, bank):
+    text = run("check", bank, "--show-merged").stdout
+    again = bank.with_name("again.yaml")
+    again.write_text(
+        "\n".join(line for line in text.splitlines() if "policies," not in line), "utf-8"
+    )
+    one, other = load_policy(bank), load_policy(again)
+    assert (one.topics, one.limits, one.input, one.escalation) == (
+        other.topics, other.limits, other.input, other.escalation,
+    )  # fmt: skip
+    assert one.packs["es"].replies == other.packs["es"].replies
 
 
 def test_two_files_of_one_name_are_a_fault(run, bank):

@@ -1,0 +1,45 @@
+"""`guardproxy forget`: erase one person, by phone number or id."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from guardproxy import app as program
+from guardproxy.cli.stored import with_store
+from guardproxy.core.identity import person_key
+from guardproxy.rehearsal.chain import ChainError, erase
+from guardproxy.settings import read_settings
+from guardproxy.store.erasure import forget
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the verb."""
+
+    @app.command("forget")
+    def _forget(
+        user: Annotated[str, typer.Argument(help="a phone number or the id callers name them by")],
+        evidence: Annotated[
+            list[Path] | None, typer.Option(help="evidence files to take them out of, too")
+        ] = None,
+        *,
+        hashed: Annotated[
+            bool, typer.Option("--hashed", help="USER is the hash that logs and records show")
+        ] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+    ) -> None:
+        """Erase what is kept of USER. Their opt-out goes too; logs are not the store's."""
+        settings = read_settings()
+        person = user if hashed else person_key(program.secret_key(settings), user)
+        erased = with_store(
+            lambda connection: forget(connection, person, number="" if hashed else user), settings
+        )
+        try:
+            bodies = sum(erase(path, person) for path in evidence or ())
+        except (ChainError, OSError) as error:
+            raise typer.BadParameter(str(error)) from error
+        if as_json:
+            typer.echo(json.dumps({"person": person, "keys": erased, "evidence": bodies}))
+            return
+        typer.echo(f"erased {erased} keys and {bodies} entries of evidence of {person}")

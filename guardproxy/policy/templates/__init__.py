@@ -1,0 +1,1 @@
+"""Starting points for policies, by kind of business and language."""

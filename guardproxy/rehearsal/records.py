@@ -1,0 +1,75 @@
+"""Decision records as files: one JSON object per line, as the store keeps them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from guardproxy.rehearsal.evaluate import RowError
+
+
+class Stepped(BaseModel):
+    """One step of a record."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    stage: str
+    verdict: str = "allow"
+    rule: str | None = None
+    score: float | None = None
+    shadow: bool = False
+    findings: tuple[str, ...] = ()
+
+
+class Recorded(BaseModel):
+    """One decision record; `text` is "" where the policy keeps none."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    id: str
+    at: float = 0.0
+    policy: str = ""
+    business: str = ""
+    surface: str = "whatsapp"
+    conversation: str | None = None
+    person: str | None = None
+    caller: str = "local"
+    verdict: str
+    rule: str | None = None
+    score: float = 0.0
+    topic: str | None = None
+    language: str = ""
+    kinds: tuple[str, ...] = ("text",)
+    steps: tuple[Stepped, ...] = ()
+    text: str = ""
+
+    @property
+    def decided_by(self) -> str:
+        """The stage whose verdict became the turn's, "" when all let it pass."""
+        fits = (s.stage for s in self.steps if not s.shadow and s.rule == self.rule and self.rule)
+        return next(fits, "")
+
+    @property
+    def scope_score(self) -> float | None:
+        """What the scope model said of the question; None when it was not asked."""
+        found = (s.score for s in self.steps if s.stage in ("scope", "drift"))
+        return next((score for score in found if score is not None), None)
+
+
+def read_record(row: dict[str, Any] | str, place: str) -> Recorded:
+    """One record; RowError says where and what is wrong with it."""
+    try:
+        if isinstance(row, str):
+            return Recorded.model_validate_json(row)
+        return Recorded.model_validate(row)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "row"
+        raise RowError(f"{place}: {where}: {first['msg']}") from error
+
+
+def read_records(path: Path) -> Iterator[Recorded]:
+    """The records of a file, in its order."""
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield read_record(line, f"{path}:{number}")

@@ -1,0 +1,87 @@
+"""One person erased: nothing of theirs is left, nothing of anybody else's is gone."""
+
+import base64
+import json
+import time
+
+import pytest
+from cryptography.fernet import Fernet
+
+from guardproxy import app
+from guardproxy.core.ledger import Limit
+from guardproxy.core.message import Line, Role
+from guardproxy.store import embedded
+from guardproxy.store.conversations import Conversations
+from guardproxy.store.decisions import decisions, scanned
+from guardproxy.store.erasure import forget
+from guardproxy.store.mailbox import Mailbox
+from tests.store.test_conversations import admit, case, close, fresh
+
+NUMBER = "15550001234"
+LIMITS = (
+    Limit(id="a", per="user", max=9, seconds=600.0),
+    Limit(id="b", per="conversation", max=9, seconds=600.0),
+    Limit(id="t", per="user", max=9000, seconds=600.0, of="tokens"),
+)
+
+
+@pytest.fixture
+async def connection(tmp_path):
+    """A store of its own: every key in it is looked at."""
+    started = embedded.start(tmp_path / "store", time.sleep)
+    made = app.connect(started.url)
+    yield made
+    await made.close()
+    started.stop()
+
+
+@pytest.fixture
+def ledger(connection) -> Conversations:
+    return Conversations(connection)
+
+
+async def everything(connection) -> set[str]:
+    """Every key of the store."""
+    return {name async for names in scanned(connection, "*") for name in names}
+
+
+async def live(connection, ledger, business: str, person: str, talk: str) -> None:
+    """A customer who leaves something in every kind of key."""
+    who = {"business": business, "caller": "k", "person": person, "conversation": talk}
+    turn = fresh("t")
+    await admit(ledger, who, *LIMITS, turn=turn, tokens=5, now=None)
+    record = {"id": turn, "at": 5.0, "person": person, "conversation": talk, "business": business}
+    await close(
+        ledger, who, turn=turn, record=record, verdict="escalate", now=None, opted_out=True,
+        case=case(fresh("esc")), lines=(Line(Role.USER, "hello"),), to_send=True, reply="hi",
+    )  # fmt: skip
+    box = Mailbox(connection, Fernet(Fernet.generate_key()), "w")
+    digits = NUMBER if person == "them" else "15559998888"
+    wamid = "wamid." + base64.b64encode(b"\x19\x0b" + digits.encode() + b"\x15").decode()
+    await box.accept(business, talk, wamid, {"text": "hello"})
+
+
+async def test_nothing_of_the_person_is_left_and_all_of_the_others(connection, ledger):
+    business = fresh("b")
+    await live(connection, ledger, business, "others", "others")
+    before = await everything(connection)
+    await live(connection, ledger, business, "them", "talk9")
+    await live(connection, ledger, fresh("b"), "them", "them")
+    assert len(await everything(connection)) > len(before) + 10
+    assert await forget(connection, "them", number=f"+{NUMBER}") > 10
+    assert await everything(connection) == before
+    for tag in range(64):
+        members = await connection.do("ZRANGE", f"{{s{tag}}}:due", 0, -1)
+        assert not [one for one in members if one.endswith(("|them", "|talk9"))]
+    assert [record["person"] for record in await decisions(connection)] == ["others"]
+    assert await forget(connection, "them") == 0
+
+
+async def test_records_are_listed_by_time_within_a_period(connection, ledger):
+    for at in (30.0, 10.0, 20.0):
+        turn = fresh("t")
+        who = {"business": "b", "caller": "k", "person": "p", "conversation": "c"}
+        await close(ledger, who, turn=turn, record={"id": turn, "at": at})
+    assert [row["at"] for row in await decisions(connection)] == [10.0, 20.0, 30.0]
+    assert [row["at"] for row in await decisions(connection, 10.0, 30.0)] == [10.0, 20.0]
+    assert json.dumps(await decisions(connection, 99.0)) == "[]"
