@@ -34,6 +34,9 @@ from guardproxy.edges.llm.hop import Hop
 from guardproxy.edges.whatsapp import webhook
 from guardproxy.edges.whatsapp.bridge import Bridge
 from guardproxy.edges.whatsapp.graph import Graph
+from guardproxy.edges.whatsapp.inbox import Inbox
+from guardproxy.edges.whatsapp.outbox import Outbox
+from guardproxy.edges.whatsapp.relay import Relay
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
 from guardproxy.pipeline.guard import Conversations as Remembers
@@ -46,6 +49,7 @@ from guardproxy.stages import Readers
 from guardproxy.store import embedded
 from guardproxy.store.conversations import Conversations
 from guardproxy.store.mailbox import Mailbox
+from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
 from guardproxy.upstream.client import Backend, Upstream, Waits
 
@@ -64,6 +68,7 @@ class Options:
     workers: int = 1
     shadow: bool = False
     default: str = ""  # the policy of callers who name none, where there are several
+    merge: float | None = None  # seconds of one burst, whatever the policies say
 
 
 @cache
@@ -163,6 +168,9 @@ class Program:
     def load(self, path: Path) -> Policy:
         """One policy file as it is served here."""
         policy = load.load_policy(path, environment(), scope_model=model().rev)
+        if self.options.merge is not None and policy.whatsapp:
+            whatsapp = replace(policy.whatsapp, merge=self.options.merge)
+            policy = replace(policy, whatsapp=whatsapp)
         return replace(policy, shadow=True) if self.options.shadow else policy
 
     async def guard(self, policy: Policy) -> Guard:
@@ -203,6 +211,14 @@ class Program:
             problems=stale,
         )
 
+    def sent(self, outcome: str) -> None:
+        """Count a send."""
+        self.metrics.sends.labels(outcome).inc()
+
+    def alarmed(self, kind: str) -> None:
+        """Count what Meta warns of; its own words are no labels."""
+        self.metrics.alarms.labels(kind if kind in ALARMS else "account.other").inc()
+
     def seen(self, kind: str, outcome: str) -> None:
         """Count what a webhook held; kinds come from outside, so only known ones are labels."""
         known = kind if kind in KINDS else "other"
@@ -215,7 +231,14 @@ class Program:
 KINDS = frozenset(
     ("text", "image", "video", "audio", "document", "sticker", "location", "contacts", "button",
      "button_reply", "list_reply", "nfm_reply", "order", "reaction", "revoke", "edit", "status",
-     "system", "group", "malformed", "error", "unsupported")
+     "system", "group", "malformed", "error", "unsupported", "echo", "preferences", "identity",
+     "call", "standby", "messaging_handovers", "history", "smb_app_state_sync", "account_update",
+     "phone_number_quality_update")
+)  # fmt: skip
+ALARMS = frozenset(
+    ("pricing.general_purpose_ai", "error.368", "error.131031", "account.account_violation",
+     "account.account_restriction", "account.disabled_update", "quality.flagged", "error.190",
+     "error.131005", "error.10")
 )  # fmt: skip
 
 
@@ -283,21 +306,31 @@ async def running(
             on_refusal=settings.on_refusal, clock=time.time, new_id=lambda: uuid.uuid4().hex,
             alive=settings.keep_alive,
         )  # fmt: skip
+        secrets_ = tuple(s.get_secret_value() for s in settings.whatsapp_app_secret)
+        people = People(connection)
+        inbox = Inbox(
+            shelf=shelf, letters=letters, people=people, secret=secret, seen=program.seen,
+            tell=log.event, alarmed=program.alarmed, clock=time.time,
+        )  # fmt: skip
         hook = webhook.Webhook(
-            shelf=shelf, letters=letters, secret=secret, wake=program.mail.set, seen=program.seen,
-            secrets=tuple(s.get_secret_value() for s in settings.whatsapp_app_secret),
+            shelf=shelf, inbox=inbox, wake=program.mail.set, seen=program.seen, secrets=secrets_,
             verify_token=settings.whatsapp_verify_token.get_secret_value(),
         )  # fmt: skip
         public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
         public.add_routes([*llm.routes(hop), *webhook.routes(hook)])
         admin = _admin_app(settings, program, shelf, extra)
         group = await stack.enter_async_context(_background())
+        graph = Graph(
+            session, settings.graph_url, settings.whatsapp_access_token.get_secret_value()
+        )
+        outbox = Outbox(
+            letters=letters, people=people, graph=graph, clock=time.time, tell=log.event,
+            count=program.sent, alarmed=program.alarmed,
+        )  # fmt: skip
         bridge = Bridge(
-            shelf=shelf, letters=letters, upstream=upstream, secret=secret, clock=time.time,
-            graph=Graph(session, settings.graph_url,
-                        settings.whatsapp_access_token.get_secret_value()),
-            tell=log.event, mail=program.mail,
-            count=lambda outcome: metrics.sends.labels(outcome).inc(),
+            shelf=shelf, letters=letters, people=people, upstream=upstream, graph=graph,
+            outbox=outbox, relay=Relay(session=session, secret=next(iter(secrets_), "")),
+            clock=time.time, tell=log.event, mail=program.mail,
         )  # fmt: skip
         group.create_task(bridge.run())
         group.create_task(_reload_on_change(shelf, program, callers))

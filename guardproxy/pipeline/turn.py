@@ -10,6 +10,7 @@ from guardproxy.core.errors import StoreError, UpstreamError
 from guardproxy.core.finding import Failed, Finding
 from guardproxy.core.ledger import Case, Closing, Ticket
 from guardproxy.core.message import Line, Memory, Role, Turn
+from guardproxy.core.phases import Phase
 from guardproxy.core.trace import Trace
 from guardproxy.core.verdict import Allow, Drop, Escalate, Redirect, Rewrite, Verdict
 from guardproxy.pipeline.answer import Answer
@@ -64,7 +65,7 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
     """
     started = guard.clock()
     turn = await recall(turn, guard)
-    trace = await guard.question.run(turn)
+    trace = Trace() if _stands(turn) else await guard.question.run(turn)
     verdict: Verdict = trace.verdict
     answer, waited = None, 0.0
     if isinstance(verdict, Allow):
@@ -87,6 +88,41 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
         verdict = verdict if _is_plain(second.verdict) else second.verdict
     ended = Ended(turn, verdict, trace, answer, guard.clock() - started - waited)
     return await conclude(ended, guard)
+
+
+def _stands(turn: Turn) -> bool:
+    """Whether the verdict of another hop holds: it let the turn in, and nothing silences since."""
+    memory = turn.recalled
+    return turn.judged and memory.phase is Phase.BOT and not memory.opted_out
+
+
+async def run_question(turn: Turn, guard: Guard) -> Outcome:
+    """Judge a question that somebody else will answer, and write it down."""
+    started = guard.clock()
+    turn = await recall(turn, guard)
+    trace = await guard.question.run(turn)
+    verdict = trace.verdict
+    if isinstance(verdict, Allow) and guard.judge is not None and is_unsure(trace, guard):
+        _, ruled = await beside(_nothing, turn, guard)
+        trace += ruled
+        verdict = verdict if _is_plain(ruled.verdict) else ruled.verdict
+    return await conclude(Ended(turn, verdict, trace, None, guard.clock() - started), guard)
+
+
+async def _nothing() -> Answer:
+    """No answer of ours: the judge rules alone."""
+    return Answer("")
+
+
+async def run_answer(turn: Turn, answer: Answer, guard: Guard) -> Outcome:
+    """Judge what somebody else answers, and write it down; `turn` remembers its conversation."""
+    started = guard.clock()
+    turn = turn.answered(answer.text)
+    trace = await _judge_parts(turn, answer, guard)
+    verdict = trace.verdict
+    if not isinstance(verdict, Escalate):
+        turn = replace(turn, conversation=None)  # nothing of it changes the conversation's state
+    return await conclude(Ended(turn, verdict, trace, answer, guard.clock() - started), guard)
 
 
 async def _judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
@@ -281,7 +317,8 @@ def _lines(ended: Ended, said: _Said) -> tuple[Line, ...]:
     answer = ended.answer.text if ended.answer else ""
     if isinstance(ended.verdict, Rewrite):
         answer = said.reply or answer
-    return (Line(Role.USER, ended.turn.text), Line(Role.ASSISTANT, answer))
+    ids = tuple(message.id for message in ended.turn.messages)
+    return (Line(Role.USER, ended.turn.text, ids), Line(Role.ASSISTANT, answer, ids))
 
 
 def _offered(ended: Ended, guard: Guard, said: _Said) -> str:
