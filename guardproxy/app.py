@@ -31,12 +31,7 @@ from guardproxy.edges.llm import answers
 from guardproxy.edges.llm import routes as llm
 from guardproxy.edges.llm.caller import Callers
 from guardproxy.edges.llm.hop import Hop
-from guardproxy.edges.whatsapp import webhook
-from guardproxy.edges.whatsapp.bridge import Bridge
-from guardproxy.edges.whatsapp.graph import Graph
-from guardproxy.edges.whatsapp.inbox import Inbox
-from guardproxy.edges.whatsapp.outbox import Outbox
-from guardproxy.edges.whatsapp.relay import Relay
+from guardproxy.edges.whatsapp import hops
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
 from guardproxy.pipeline.guard import Conversations as Remembers
@@ -48,7 +43,6 @@ from guardproxy.settings import Settings, environment
 from guardproxy.stages import Readers
 from guardproxy.store import embedded
 from guardproxy.store.conversations import Conversations
-from guardproxy.store.mailbox import Mailbox
 from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
 from guardproxy.upstream.client import Backend, Upstream, Waits
@@ -299,39 +293,24 @@ async def running(
             ClientSession(connector=TCPConnector(limit=0), auto_decompress=True)
         )
         upstream = _upstream(settings, session, metrics)
-        letters = Mailbox(connection, Fernet(_seal(secret)), uuid.uuid4().hex)
         callers = Callers(settings.api_keys)
         hop = Hop(
             shelf=shelf, upstream=upstream, callers=callers, secret=secret,
             on_refusal=settings.on_refusal, clock=time.time, new_id=lambda: uuid.uuid4().hex,
-            alive=settings.keep_alive,
+            alive=settings.keep_alive, people=People(connection),
         )  # fmt: skip
-        secrets_ = tuple(s.get_secret_value() for s in settings.whatsapp_app_secret)
-        people = People(connection)
-        inbox = Inbox(
-            shelf=shelf, letters=letters, people=people, secret=secret, seen=program.seen,
-            tell=log.event, alarmed=program.alarmed, clock=time.time,
-        )  # fmt: skip
-        hook = webhook.Webhook(
-            shelf=shelf, inbox=inbox, wake=program.mail.set, seen=program.seen, secrets=secrets_,
-            verify_token=settings.whatsapp_verify_token.get_secret_value(),
+        mail, bridge = hops.build(
+            hops.Parts(
+                settings=settings, shelf=shelf, session=session, connection=connection,
+                upstream=upstream, callers=callers, secret=secret, seal=Fernet(_seal(secret)),
+                mail=program.mail, tell=log.event, seen=program.seen, sent=program.sent,
+                alarmed=program.alarmed,
+            )
         )  # fmt: skip
         public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
-        public.add_routes([*llm.routes(hop), *webhook.routes(hook)])
+        public.add_routes([*llm.routes(hop), *mail])
         admin = _admin_app(settings, program, shelf, extra)
         group = await stack.enter_async_context(_background())
-        graph = Graph(
-            session, settings.graph_url, settings.whatsapp_access_token.get_secret_value()
-        )
-        outbox = Outbox(
-            letters=letters, people=people, graph=graph, clock=time.time, tell=log.event,
-            count=program.sent, alarmed=program.alarmed,
-        )  # fmt: skip
-        bridge = Bridge(
-            shelf=shelf, letters=letters, people=people, upstream=upstream, graph=graph,
-            outbox=outbox, relay=Relay(session=session, secret=next(iter(secrets_), "")),
-            clock=time.time, tell=log.event, mail=program.mail,
-        )  # fmt: skip
         group.create_task(bridge.run())
         group.create_task(_reload_on_change(shelf, program, callers))
         at = await listen(stack, public, options.listen, share=worker is not None)

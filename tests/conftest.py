@@ -166,10 +166,10 @@ async def apart(store: str) -> str:
 
 async def start_rig(
     stack: AsyncExitStack, store: str, home: Path, *, policies: Path = POLICIES, stub: Any = None,
-    shared: bool = False, **more: Any,
+    graph: Any = None, shared: bool = False, **more: Any,
 ) -> Rig:  # fmt: skip
     """A rig of its own, closed with the stack; `shared`: on the database of `connection`."""
-    stub, graph, records = stub or Stub(), FakeGraph(), []
+    stub, graph, records = stub or Stub(), graph or FakeGraph(), []
     stub_url = await app.listen(stack, stub.app(), ("127.0.0.1", 0))
     graph_url = await app.listen(stack, graph.app(), ("127.0.0.1", 0))
     options = app.Options(policies=policies, listen=("127.0.0.1", 0), admin=("127.0.0.1", 0),

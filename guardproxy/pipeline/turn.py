@@ -73,7 +73,7 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
         try:
             answer, ruled = await _ask(turn, guard, model, trace)
             trace += ruled
-            verdict = verdict if _is_plain(ruled.verdict) else ruled.verdict
+            verdict = verdict if is_plain(ruled.verdict) else ruled.verdict
         except UpstreamError:
             if turn.surface != "whatsapp":
                 raise  # the caller's API has words for it; a customer needs ours
@@ -83,9 +83,9 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
         answer, verdict = None, Redirect("on_failure.upstream")  # silence would leave them waiting
     if answer is not None:
         turn = turn.answered(answer.text)
-        second = await _judge_parts(turn, answer, guard)
+        second = await judge_parts(turn, answer, guard)
         trace += second
-        verdict = verdict if _is_plain(second.verdict) else second.verdict
+        verdict = verdict if is_plain(second.verdict) else second.verdict
     ended = Ended(turn, verdict, trace, answer, guard.clock() - started - waited)
     return await conclude(ended, guard)
 
@@ -96,36 +96,7 @@ def _stands(turn: Turn) -> bool:
     return turn.judged and memory.phase is Phase.BOT and not memory.opted_out
 
 
-async def run_question(turn: Turn, guard: Guard) -> Outcome:
-    """Judge a question that somebody else will answer, and write it down."""
-    started = guard.clock()
-    turn = await recall(turn, guard)
-    trace = await guard.question.run(turn)
-    verdict = trace.verdict
-    if isinstance(verdict, Allow) and guard.judge is not None and is_unsure(trace, guard):
-        _, ruled = await beside(_nothing, turn, guard)
-        trace += ruled
-        verdict = verdict if _is_plain(ruled.verdict) else ruled.verdict
-    return await conclude(Ended(turn, verdict, trace, None, guard.clock() - started), guard)
-
-
-async def _nothing() -> Answer:
-    """No answer of ours: the judge rules alone."""
-    return Answer("")
-
-
-async def run_answer(turn: Turn, answer: Answer, guard: Guard) -> Outcome:
-    """Judge what somebody else answers, and write it down; `turn` remembers its conversation."""
-    started = guard.clock()
-    turn = turn.answered(answer.text)
-    trace = await _judge_parts(turn, answer, guard)
-    verdict = trace.verdict
-    if not isinstance(verdict, Escalate):
-        turn = replace(turn, conversation=None)  # nothing of it changes the conversation's state
-    return await conclude(Ended(turn, verdict, trace, answer, guard.clock() - started), guard)
-
-
-async def _judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
+async def judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
     """Each part of an answer through the checks; the first that is refused ends it."""
     if len(answer.parts) < 2:
         return await guard.answer.run(turn)
@@ -141,7 +112,7 @@ async def _judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
     return refused + mended
 
 
-def _is_plain(verdict: Verdict) -> bool:
+def is_plain(verdict: Verdict) -> bool:
     """Whether a walk decided nothing."""
     return isinstance(verdict, Allow) and verdict.rule is None
 

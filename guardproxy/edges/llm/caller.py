@@ -54,7 +54,9 @@ class Callers:
                 raise WireError(message, status=403)
             return Caller("local")
         given = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ").strip()
-        given = given or request.headers.get("x-api-key", "")
+        given = (
+            given or request.headers.get("x-api-key", "") or request.query.get("access_token", "")
+        )
         key = self._keys.get(keys.digest(given))
         if key is None:
             raise WireError("the API key is missing or unknown", status=401)

@@ -19,8 +19,9 @@ from guardproxy.edges.whatsapp.outbox import GIVEN_UP, Outbox, Pending, Post
 from guardproxy.edges.whatsapp.relay import Relay
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.halves import run_question
 from guardproxy.pipeline.shelf import Shelf
-from guardproxy.pipeline.turn import Outcome, run_question, run_turn
+from guardproxy.pipeline.turn import Outcome, run_turn
 from guardproxy.upstream.client import Reply, Upstream
 
 SPEAKS: dict[str, Dialect] = {"openai": chat, "anthropic": messages}  # by UPSTREAM_API
