@@ -9,7 +9,8 @@ from guardproxy.core.errors import StoreError
 from guardproxy.core.finding import Failed
 from guardproxy.core.ledger import Ticket
 from guardproxy.core.message import Turn
-from guardproxy.core.verdict import Allow, Escalate
+from guardproxy.core.trace import Trace
+from guardproxy.core.verdict import Allow, Escalate, Rewrite
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.doubt import beside, is_unsure
 from guardproxy.pipeline.guard import Guard
@@ -34,11 +35,18 @@ async def _nothing() -> Answer:
     return Answer("")
 
 
-async def run_answer(turn: Turn, answer: Answer, guard: Guard) -> Outcome:
-    """Judge what somebody else answers, and write it down. It counts as no message."""
+async def run_answer(turn: Turn, answer: Answer, guard: Guard, labels: str = "") -> Outcome:
+    """Judge what somebody else answers, and write it down. It counts as no message.
+
+    `labels`: words too short to be about anything (buttons, names, links); only their form counts.
+    """
     started = guard.clock()
-    turn = (await _recalled(turn, guard)).answered(answer.text)
-    trace = await judge_parts(turn, answer, guard)
+    turn = (await _recalled(turn, guard)).answered(answer.text or labels)
+    form = replace(guard.answer, stages=(guard.form,))
+    trace = await form.run(turn.answered(labels)) if labels else Trace()
+    if answer.text and isinstance(trace.verdict, Allow | Rewrite):
+        said = await judge_parts(turn, answer, guard)
+        trace = said + trace  # a refusal of what is said comes before a mending of labels
     verdict = trace.verdict
     if not isinstance(verdict, Escalate):
         turn = replace(turn, conversation=None)  # nothing of it changes the conversation's state

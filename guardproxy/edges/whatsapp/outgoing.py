@@ -42,13 +42,16 @@ BODY = {"list": 4096}  # characters of an interactive body, by its type; 1,024 f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """One message as it was sent here. `texts`: all a customer would read, in order."""
+    """One message as it was sent here. `texts`: all a customer would read, `links`: all they could
+    follow, in order.
+    """
 
     body: dict[str, Any]
     kind: str
     who: Who
     group: str
     texts: tuple[str, ...]
+    links: tuple[str, ...]
 
     @property
     def to(self) -> str:
@@ -68,7 +71,8 @@ def read(body: Any) -> Outgoing:
     who = Who() if group else Who(phone=to, bsuid=recipient)
     parts = {key: part for key, part in body.items() if key not in KINDLESS}
     texts = tuple(text for text in _texts(parts) if text.strip())
-    return Outgoing(body=body, kind=kind, who=who, group=group, texts=texts)
+    links = tuple(_links(parts))
+    return Outgoing(body=body, kind=kind, who=who, group=group, texts=texts, links=links)
 
 
 def _is_read(key: str, parent: str) -> bool:
@@ -85,6 +89,18 @@ def _texts(value: Any, key: str = "", parent: str = "") -> Iterator[str]:
         for part in value:
             yield from _texts(part, key, parent)
     elif isinstance(value, str) and _is_read(key, parent):
+        yield value
+
+
+def _links(value: Any, key: str = "") -> Iterator[str]:
+    """The addresses behind buttons and contacts; a media file's own is not shown."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _links(part, name)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _links(part, key)
+    elif isinstance(value, str) and key == "url":
         yield value
 
 

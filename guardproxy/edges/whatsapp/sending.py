@@ -22,7 +22,8 @@ from guardproxy.pipeline.halves import run_answer
 from guardproxy.pipeline.reply import disclosure
 from guardproxy.pipeline.turn import Outcome
 
-ALONE = 40  # characters: a text of this length is judged by itself too, shorter ones in context
+ALONE = 40  # characters: a caption, a title or a button below this says too little to be judged
+LABELS = 120  # characters: so many of them together could say something
 STOPPED = 131050  # Meta: the customer stopped marketing messages
 
 Forward = Callable[[dict[str, Any]], Awaitable[tuple[int, Any]]]
@@ -96,7 +97,9 @@ class Sender:
             id=self.new_id(), business=business, surface="graph", messages=(), now=self.clock(),
             person=person, conversation=person, caller=caller, counted=False,
         )  # fmt: skip
-        outcome = await self._judge(turn, message, guard) if message.texts else None
+        outcome = (
+            await self._judge(turn, message, guard) if message.texts or message.links else None
+        )
         told, refusal = self._told(message, outcome, guard)
         if refusal is not None:
             self.count("refused")
@@ -127,10 +130,13 @@ class Sender:
         return fault(code, details, status=status, wait=may.wait)
 
     async def _judge(self, turn: Turn, message: Outgoing, guard: Guard) -> Outcome:
-        """What the message says, as a whole and each longer text by itself."""
-        whole = "\n".join(message.texts)
-        each = tuple(text for text in message.texts if len(text) >= ALONE and text != whole)
-        return await run_answer(turn, Answer(whole, parts=(whole, *each) if each else ()), guard)
+        """What the message says: each text by itself, so that none hides behind another."""
+        said = [t for t in message.texts if len(t) >= ALONE or message.kind == "text"]
+        labels = "\n".join(text for text in message.texts if text not in said)
+        if len(labels) > LABELS:
+            said.append(labels)
+        answer = Answer("\n".join(said), parts=tuple(said) if len(said) > 1 else ())
+        return await run_answer(turn, answer, guard, "\n".join((labels, *message.links)).strip())
 
     def _told(
         self, message: Outgoing, outcome: Outcome | None, guard: Guard
