@@ -1,5 +1,6 @@
 """The Graph hop: an agent's sends are checked, everything else passes with Meta's token."""
 
+import asyncio
 import itertools
 import json
 import time
@@ -94,7 +95,13 @@ def text(to, body=FAIR, **more):
 
 
 async def send(rig, body, path=f"/v26.0/{NUMBER}/messages", **more):
-    return await call(rig, "POST", path, json=body, **more)
+    """A send; in the next second where these tests are faster than the 80 a number may do."""
+    while True:
+        response = await call(rig, "POST", path, json=body, **more)
+        told = response.json_.get("error", {}) if isinstance(response.json_, dict) else {}
+        if (told.get("code"), told.get("fbtrace_id")) != (130429, "guardproxy"):
+            return response
+        await asyncio.sleep(0.1)
 
 
 async def test_a_fair_text_goes_out_with_metas_token_and_our_tag(agent):
@@ -321,7 +328,7 @@ async def test_the_46th_message_at_once_is_too_many(agent):
     taken, code = 0, 0
     while code != 131056:
         response = await send(agent, {"messaging_product": "whatsapp", "to": to, **template})
-        code = response.json_.get("error", {}).get("code", 0)  # 130429: 80 in this second
+        code = response.json_.get("error", {}).get("code", 0)
         taken += code == 0
     assert taken == 45
     assert 0 < int(response.headers["Retry-After"]) <= 6
@@ -333,7 +340,7 @@ async def test_who_opted_out_hears_nothing(agent):
     assert (await send(agent, text(to))).json_["error"]["code"] == 131050
 
 
-async def test_a_marketing_stop_holds_until_the_customer_writes(agent, connection):
+async def test_a_marketing_stop_holds_until_the_customer_writes(agent):
     to = await wrote(agent)
     value = {"metadata": {"phone_number_id": NUMBER},
              "user_preferences": [{"wa_id": to, "category": "marketing_messages", "value": "stop"}]}  # fmt: skip
@@ -344,7 +351,9 @@ async def test_a_marketing_stop_holds_until_the_customer_writes(agent, connectio
     assert (await send(agent, text(to), marketing)).json_["error"]["code"] == 131050
     await writes(agent, to, "is my order late?")
     name = agent.records[-1]["person"]
-    await People(connection).meet("kettle-shop", (name,), wrote=time.time() + 1)  # whole seconds
+    await People(agent.at.program.connection).meet(
+        "kettle-shop", (name,), wrote=time.time() + 1
+    )  # whole seconds
     assert (await send(agent, text(to))).status == 200
     assert (await send(agent, text(to), marketing)).json_["error"]["code"] == 131050
 
