@@ -92,7 +92,9 @@ def routes(hop: GraphHop) -> list[web.RouteDef]:
 
 def _call(request: web.Request, hop: GraphHop) -> Call:
     """Who calls for what. WireError when it may not."""
-    caller = hop.callers.known(request)
+    given = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ").strip()
+    given = given or request.query.get("access_token", "")
+    caller = hop.callers.known(request, given)
     if caller.key is not None and not caller.key.graph:
         message = "this key is not for the Graph API; `guardproxy keys new NAME --graph` makes one"
         raise WireError(message, status=403)
@@ -106,8 +108,6 @@ def _call(request: web.Request, hop: GraphHop) -> Call:
         raise WireError(f"this key serves the policy {caller.policy!r} only", status=403)
     if guard is None and caller.policy:
         guard = hop.shelf.named(caller.policy)
-    given = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ").strip()
-    given = given or request.query.get("access_token", "")
     return Call(caller=caller, given=given, segments=segments, guard=guard)
 
 
