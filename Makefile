@@ -22,10 +22,10 @@ demo: .venv/run  ## everything on this machine: a phone in the browser, no key, 
 	$(BIN)/guardproxy demo
 
 test: .venv/dev  ## the test suite, without the slow parts
-	$(BIN)/python -m pytest -m 'not slow and not faults and not browser'
+	$(BIN)/python -m pytest -m 'not slow and not faults and not browser and not clients'
 
 slow: .venv/dev  ## the parts of the suite that start, kill and starve real processes
-	$(BIN)/python -m pytest -m 'slow or faults or browser' --timeout 300
+	$(BIN)/python -m pytest -m 'slow or faults or browser or clients' --timeout 300
 
 lint: .venv/dev  ## style
 	$(BIN)/ruff format --check .

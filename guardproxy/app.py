@@ -31,9 +31,7 @@ from guardproxy.edges.llm import answers
 from guardproxy.edges.llm import routes as llm
 from guardproxy.edges.llm.caller import Callers
 from guardproxy.edges.llm.hop import Hop
-from guardproxy.edges.whatsapp import webhook
-from guardproxy.edges.whatsapp.bridge import Bridge
-from guardproxy.edges.whatsapp.graph import Graph
+from guardproxy.edges.whatsapp import hops
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
 from guardproxy.pipeline.guard import Conversations as Remembers
@@ -45,7 +43,7 @@ from guardproxy.settings import Settings, environment, read_settings
 from guardproxy.stages import Readers
 from guardproxy.store import embedded
 from guardproxy.store.conversations import Conversations
-from guardproxy.store.mailbox import Mailbox
+from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
 from guardproxy.upstream.client import Backend, Upstream, Waits
 
@@ -64,6 +62,7 @@ class Options:
     workers: int = 1
     shadow: bool = False
     default: str = ""  # the policy of callers who name none, where there are several
+    merge: float | None = None  # seconds of one burst, whatever the policies say
 
 
 @cache
@@ -169,6 +168,9 @@ class Program:
     def load(self, path: Path) -> Policy:
         """One policy file as it is served here."""
         policy = load.load_policy(path, environment(), scope_model=self.scope_model.rev)
+        if self.options.merge is not None and policy.whatsapp:
+            whatsapp = replace(policy.whatsapp, merge=self.options.merge)
+            policy = replace(policy, whatsapp=whatsapp)
         return replace(policy, shadow=True) if self.options.shadow else policy
 
     async def guard(self, policy: Policy) -> Guard:
@@ -209,6 +211,14 @@ class Program:
             problems=stale,
         )
 
+    def sent(self, outcome: str) -> None:
+        """Count a send."""
+        self.metrics.sends.labels(outcome).inc()
+
+    def alarmed(self, kind: str) -> None:
+        """Count what Meta warns of; its own words are no labels."""
+        self.metrics.alarms.labels(kind if kind in ALARMS else "account.other").inc()
+
     def seen(self, kind: str, outcome: str) -> None:
         """Count what a webhook held; kinds come from outside, so only known ones are labels."""
         known = kind if kind in KINDS else "other"
@@ -221,7 +231,14 @@ class Program:
 KINDS = frozenset(
     ("text", "image", "video", "audio", "document", "sticker", "location", "contacts", "button",
      "button_reply", "list_reply", "nfm_reply", "order", "reaction", "revoke", "edit", "status",
-     "system", "group", "malformed", "error", "unsupported")
+     "system", "group", "malformed", "error", "unsupported", "echo", "preferences", "identity",
+     "call", "standby", "messaging_handovers", "history", "smb_app_state_sync", "account_update",
+     "phone_number_quality_update")
+)  # fmt: skip
+ALARMS = frozenset(
+    ("pricing.general_purpose_ai", "error.368", "error.131031", "account.account_violation",
+     "account.account_restriction", "account.disabled_update", "quality.flagged", "error.190",
+     "error.131005", "error.10")
 )  # fmt: skip
 
 
@@ -282,29 +299,24 @@ async def running(
             ClientSession(connector=TCPConnector(limit=0), auto_decompress=True)
         )
         upstream = _upstream(settings, session, metrics)
-        letters = Mailbox(connection, Fernet(_seal(secret)), uuid.uuid4().hex)
         callers = Callers(settings.api_keys)
         hop = Hop(
             shelf=shelf, upstream=upstream, callers=callers, secret=secret,
             on_refusal=settings.on_refusal, clock=time.time, new_id=lambda: uuid.uuid4().hex,
-            alive=settings.keep_alive,
+            alive=settings.keep_alive, people=People(connection),
         )  # fmt: skip
-        hook = webhook.Webhook(
-            shelf=shelf, letters=letters, secret=secret, wake=program.mail.set, seen=program.seen,
-            secrets=tuple(s.get_secret_value() for s in settings.whatsapp_app_secret),
-            verify_token=settings.whatsapp_verify_token.get_secret_value(),
+        mail, bridge = hops.build(
+            hops.Parts(
+                settings=settings, shelf=shelf, session=session, connection=connection,
+                upstream=upstream, callers=callers, secret=secret, seal=Fernet(_seal(secret)),
+                mail=program.mail, tell=log.event, seen=program.seen, sent=program.sent,
+                alarmed=program.alarmed,
+            )
         )  # fmt: skip
         public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
-        public.add_routes([*llm.routes(hop), *webhook.routes(hook)])
+        public.add_routes([*llm.routes(hop), *mail])
         admin = _admin_app(settings, program, shelf, extra)
         group = await stack.enter_async_context(_background())
-        bridge = Bridge(
-            shelf=shelf, letters=letters, upstream=upstream, secret=secret, clock=time.time,
-            graph=Graph(session, settings.graph_url,
-                        settings.whatsapp_access_token.get_secret_value()),
-            tell=log.event, mail=program.mail,
-            count=lambda outcome: metrics.sends.labels(outcome).inc(),
-        )  # fmt: skip
         group.create_task(bridge.run())
         group.create_task(_reload_on_change(shelf, program, callers))
         at = await listen(stack, public, options.listen, share=worker is not None)

@@ -140,12 +140,14 @@ def webhook(*messages: dict[str, Any], number: str = WARUNG) -> dict[str, Any]:
 
 def settings_for(stub_url: str, graph_url: str, home: Path, **more: Any) -> Settings:
     """Settings that read nothing of this machine's environment."""
-    return Settings(
-        _env_file=None, upstream_url=f"{stub_url}/v1", upstream_key=SecretStr("sk-upstream-secret"),
-        graph_url=f"{graph_url}/v26.0", data_dir=home, whatsapp_app_secret=(SecretStr(APP_SECRET),),
-        whatsapp_verify_token=SecretStr("verify-me"), whatsapp_access_token=SecretStr("EAAG-secret"),
-        **more,
-    )  # fmt: skip
+    values = {
+        "upstream_url": f"{stub_url}/v1", "upstream_key": SecretStr("sk-upstream-secret"),
+        "graph_url": f"{graph_url}/v26.0", "data_dir": home,
+        "whatsapp_app_secret": (SecretStr(APP_SECRET),),
+        "whatsapp_verify_token": SecretStr("verify-me"),
+        "whatsapp_access_token": SecretStr("EAAG-secret"),
+    }  # fmt: skip
+    return Settings(_env_file=None, **(values | more))
 
 
 _databases = itertools.cycle(range(1, 16))
@@ -164,14 +166,14 @@ async def apart(store: str) -> str:
 
 async def start_rig(
     stack: AsyncExitStack, store: str, home: Path, *, policies: Path = POLICIES, stub: Any = None,
-    shared: bool = False, **more: Any,
+    graph: Any = None, shared: bool = False, **more: Any,
 ) -> Rig:  # fmt: skip
     """A rig of its own, closed with the stack; `shared`: on the database of `connection`."""
-    stub, graph, records = stub or Stub(), FakeGraph(), []
+    stub, graph, records = stub or Stub(), graph or FakeGraph(), []
     stub_url = await app.listen(stack, stub.app(), ("127.0.0.1", 0))
     graph_url = await app.listen(stack, graph.app(), ("127.0.0.1", 0))
     options = app.Options(policies=policies, listen=("127.0.0.1", 0), admin=("127.0.0.1", 0),
-                          default=more.pop("default", ""))  # fmt: skip
+                          default=more.pop("default", ""), merge=more.pop("merge", 0.0))  # fmt: skip
     settings = settings_for(stub_url, graph_url, home, **more)
     at = await stack.enter_async_context(
         app.running(

@@ -17,10 +17,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the conversation so far."""
+    """One line of the conversation so far; `ids`: the messages it is of, as WhatsApp names them."""
 
     role: Role
     text: str
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +90,7 @@ class Turn:
     conversation: str | None = None
     caller: str = "local"
     counted: bool = True  # False: costs no message (ends in a tool result, counted on another hop)
+    judged: bool = False  # what the customer said was let in on another hop
     memory: Memory | Failed = field(default_factory=Memory)
     answer: str | None = None
 

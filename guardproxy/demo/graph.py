@@ -8,9 +8,10 @@ from aiohttp import web
 
 @dataclass
 class FakeGraph:
-    """`sends` holds (number, body) of every accepted send, in order."""
+    """`sends` holds (number, body) of every accepted send, in order; `read` the read marks."""
 
     sends: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    read: list[dict[str, Any]] = field(default_factory=list)
 
     def app(self) -> web.Application:
         """The API as an application."""
@@ -27,11 +28,21 @@ class FakeGraph:
             }
             return web.json_response({"error": fault}, status=401)
         body = await request.json()
+        if body.get("status") == "read":
+            self.read.append(body)
+            return web.json_response({"success": True})
         self.sends.append((request.match_info["number"], body))
         return web.json_response(
             {
                 "messaging_product": "whatsapp",
-                "contacts": [{"input": body["to"], "wa_id": body["to"]}],
+                "contacts": [contact(body)],
                 "messages": [{"id": f"wamid.demo{len(self.sends)}"}],
             }
         )
+
+
+def contact(body: dict[str, Any]) -> dict[str, str]:
+    """The recipient as Meta repeats it: a number, or a business-scoped id."""
+    if "to" in body:
+        return {"input": body["to"], "wa_id": body["to"]}
+    return {"input": body["recipient"], "user_id": body["recipient"]}

@@ -10,6 +10,7 @@ from guardproxy.core.errors import StoreError, UpstreamError
 from guardproxy.core.finding import Failed, Finding
 from guardproxy.core.ledger import Case, Closing, Ticket
 from guardproxy.core.message import Line, Memory, Role, Turn
+from guardproxy.core.phases import Phase
 from guardproxy.core.trace import Trace
 from guardproxy.core.verdict import Allow, Drop, Escalate, Redirect, Rewrite, Verdict
 from guardproxy.pipeline.answer import Answer
@@ -64,7 +65,7 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
     """
     started = guard.clock()
     turn = await recall(turn, guard)
-    trace = await guard.question.run(turn)
+    trace = Trace() if _stands(turn) else await guard.question.run(turn)
     verdict: Verdict = trace.verdict
     answer, waited = None, 0.0
     if isinstance(verdict, Allow):
@@ -72,7 +73,7 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
         try:
             answer, ruled = await _ask(turn, guard, model, trace)
             trace += ruled
-            verdict = verdict if _is_plain(ruled.verdict) else ruled.verdict
+            verdict = verdict if is_plain(ruled.verdict) else ruled.verdict
         except UpstreamError:
             if turn.surface != "whatsapp":
                 raise  # the caller's API has words for it; a customer needs ours
@@ -82,14 +83,20 @@ async def run_turn(turn: Turn, guard: Guard, model: Model) -> Outcome:
         answer, verdict = None, Redirect("on_failure.upstream")  # silence would leave them waiting
     if answer is not None:
         turn = turn.answered(answer.text)
-        second = await _judge_parts(turn, answer, guard)
+        second = await judge_parts(turn, answer, guard)
         trace += second
-        verdict = verdict if _is_plain(second.verdict) else second.verdict
+        verdict = verdict if is_plain(second.verdict) else second.verdict
     ended = Ended(turn, verdict, trace, answer, guard.clock() - started - waited)
     return await conclude(ended, guard)
 
 
-async def _judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
+def _stands(turn: Turn) -> bool:
+    """Whether the verdict of another hop holds: it let the turn in, and nothing silences since."""
+    memory = turn.recalled
+    return turn.judged and memory.phase is Phase.BOT and not memory.opted_out
+
+
+async def judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
     """Each part of an answer through the checks; the first that is refused ends it."""
     if len(answer.parts) < 2:
         return await guard.answer.run(turn)
@@ -105,7 +112,7 @@ async def _judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
     return refused + mended
 
 
-def _is_plain(verdict: Verdict) -> bool:
+def is_plain(verdict: Verdict) -> bool:
     """Whether a walk decided nothing."""
     return isinstance(verdict, Allow) and verdict.rule is None
 
@@ -281,7 +288,8 @@ def _lines(ended: Ended, said: _Said) -> tuple[Line, ...]:
     answer = ended.answer.text if ended.answer else ""
     if isinstance(ended.verdict, Rewrite):
         answer = said.reply or answer
-    return (Line(Role.USER, ended.turn.text), Line(Role.ASSISTANT, answer))
+    ids = tuple(message.id for message in ended.turn.messages)
+    return (Line(Role.USER, ended.turn.text, ids), Line(Role.ASSISTANT, answer, ids))
 
 
 def _offered(ended: Ended, guard: Guard, said: _Said) -> str:

@@ -33,6 +33,7 @@ class WhatsApp:
     forward_to: str | None = None
     secret: str | None = None
     access_token: str | None = None
+    merge: float = 0.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

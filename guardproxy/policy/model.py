@@ -53,6 +53,10 @@ class WhatsAppPart(Part):
     forward_to: str | None = _key(None, "relay: the agent's own webhook, https://...")
     secret: Secret | None = _key(None, "env:NAME of an app secret of its own")
     access_token: Secret | None = _key(None, "env:NAME of an access token of its own")
+    merge: Duration = _key(
+        "1.5s", "bridge: messages within this time are one turn",
+        validate_default=True,
+    )  # fmt: skip
 
 
 class TopicPart(Part):

@@ -107,6 +107,7 @@ def _whatsapp(file: PolicyFile, environ: Mapping[str, str]) -> WhatsApp | None:
         forward_to=part.forward_to,
         secret=_read(part.secret, environ),
         access_token=_read(part.access_token, environ),
+        merge=part.merge,
     )
 
 

@@ -49,7 +49,7 @@ class Conversations:
             "remembered": remembered,
             "replies": closing.to_send,
             "reply": closing.reply,
-            "lines": [json.dumps([line.role, line.text]) for line in closing.lines],
+            "lines": [json.dumps([line.role, line.text, *line.ids]) for line in closing.lines],
             "keep": int(closing.keep),
             "history_most": LINES,
             "history_keep": HISTORY_KEPT,
@@ -121,5 +121,8 @@ def _memory(told: dict[str, Any], ticket: Ticket) -> Memory:
                   reset_in=float(c["reset_in"]), over=c["over"])
             for limit, c in counts
         ),
-        history=tuple(Line(Role(role), text) for role, text in map(json.loads, told["history"])),
+        history=tuple(
+            Line(Role(role), text, tuple(ids))
+            for role, text, *ids in map(json.loads, told["history"])
+        ),
     )  # fmt: skip

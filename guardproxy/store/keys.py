@@ -78,3 +78,38 @@ def lease(tag: str, member: str) -> str:
 def seen(business: str, message: str) -> str:
     """There when a message was accepted before."""
     return f"{shard(business)}:seen:{message}"
+
+
+def alias(business: str, person: str) -> str:
+    """The one name of a person who has several."""
+    return f"{shard(business)}:alias:{business}:{person}"
+
+
+def window(business: str, person: str) -> str:
+    """When a person last wrote or called: sends are free-form for 24 hours from there."""
+    return f"{shard(business)}:win:{business}:{person}"
+
+
+def live(business: str, person: str) -> str:
+    """The turn that was judged on WhatsApp and is being answered by the business's own agent."""
+    return f"{shard(business)}:live:{business}:{person}"
+
+
+def no_marketing(business: str, person: str) -> str:
+    """When a person stopped marketing messages."""
+    return f"{shard(business)}:nomkt:{business}:{person}"
+
+
+def pair(business: str, number: str, person: str) -> str:
+    """Meta's bucket for one number and one person."""
+    return f"{shard(business)}:pair:{number}:{person}"
+
+
+def rate(business: str, number: str) -> str:
+    """Messages of one number in each second, in and out; the second is appended."""
+    return f"{shard(business)}:rate:{number}"
+
+
+def budget(business: str, number: str) -> str:
+    """Service messages of one number in each month; the month is appended."""
+    return f"{shard(business)}:month:{number}"

@@ -7,7 +7,7 @@ goes on where the dead one stopped, and a send whose outcome is unknown is never
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -17,6 +17,7 @@ from guardproxy.store import keys
 from guardproxy.store.redis import Connection
 
 KNOWN = 8 * 86_400  # seconds: Meta redelivers for up to seven days
+TOGETHER = 20  # messages of one turn: nobody writes more in one burst
 LEASE = 5.0  # seconds; renewed every second while a turn is worked on
 
 
@@ -55,9 +56,10 @@ class Mailbox:
         self._worker = worker
 
     async def accept(
-        self, business: str, conversation: str, message: str, letter: dict[str, Any]
-    ) -> bool:
-        """Keep one message durably; False when it was accepted before."""
+        self, business: str, conversation: str, message: str, letter: dict[str, Any],
+        wait: float = 0.0,
+    ) -> bool:  # fmt: skip
+        """Keep one message durably, due after `wait` seconds; False when it was accepted before."""
         member = f"{business}|{conversation}"
         tag = keys.shard(business)
         sealed = self._seal.encrypt(json.dumps(letter).encode()).decode()
@@ -66,7 +68,7 @@ class Mailbox:
             keys.mailbox(business, conversation),
             keys.due(tag),
         ]
-        args: list[str | float] = [member, sealed, KNOWN, 0]
+        args: list[str | float] = [member, sealed, KNOWN, wait]
         return bool(await self._connection.run("accept", places, args))
 
     async def claim(self, businesses: Iterable[str]) -> Taken | None:
@@ -85,6 +87,28 @@ class Mailbox:
             message = "a message cannot be read: SECRET_KEY is not the one it was kept with"
             raise StoreError(message) from error
         return letter
+
+    async def burst(self, taken: Taken) -> tuple[dict[str, Any], ...]:
+        """What waits in a taken conversation, oldest first, at most what one turn holds."""
+        place = keys.mailbox(taken.business, taken.member.partition("|")[2])
+        found = await self._connection.do("LRANGE", place, 0, TOGETHER - 1)
+        return tuple(self._opened(sealed) for sealed in found)
+
+    async def merge(self, taken: Taken, letter: dict[str, Any], count: int) -> Taken | None:
+        """One message in the place of the oldest `count`; None when the lease is gone."""
+        sealed = self._seal.encrypt(json.dumps(letter).encode()).decode()
+        places = [
+            keys.mailbox(taken.business, taken.member.partition("|")[2]),
+            keys.lease(taken.tag, taken.member),
+        ]
+        held = await self._connection.run("merge", places, [self._worker, count, sealed])
+        return replace(taken, letter=letter) if held else None
+
+    async def decided(self, business: str, turn: str) -> tuple[str, str]:
+        """The verdict and the rule a turn was closed with, "" for none."""
+        raw = await self._connection.do("GET", keys.decision(keys.shard(business), turn))
+        kept = json.loads(raw) if raw else {}
+        return str(kept.get("verdict") or ""), str(kept.get("rule") or "")
 
     async def renew(self, taken: Taken) -> bool:
         """Keep a message for another lease; False when somebody else has it by now."""

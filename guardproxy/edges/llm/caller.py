@@ -46,16 +46,19 @@ class Callers:
         if self._path is not None:
             self._keys = keys.read(self._path)
 
-    def known(self, request: web.Request) -> Caller:
-        """The caller of a request. WireError 401 or 403 when it may not call."""
+    def known(self, request: web.Request, given: str = "") -> Caller:
+        """The caller of a request. WireError 401 or 403 when it may not call.
+
+        `given`: its key, where the API takes it elsewhere than in a header.
+        """
         if self._keys is None:
             if not _is_local(request.remote):
                 message = "no caller keys are set up: only callers on this machine are served"
                 raise WireError(message, status=403)
             return Caller("local")
-        given = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ").strip()
-        given = given or request.headers.get("x-api-key", "")
-        key = self._keys.get(keys.digest(given))
+        held = request.headers.get(hdrs.AUTHORIZATION, "").removeprefix("Bearer ").strip()
+        held = given or held or request.headers.get("x-api-key", "")
+        key = self._keys.get(keys.digest(held))
         if key is None:
             raise WireError("the API key is missing or unknown", status=401)
         return Caller(key.id, key)

@@ -6,11 +6,11 @@ Text leaves only when it has been checked: streams are held, comments keep them 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 from aiohttp import hdrs, web
 
-from guardproxy.core.errors import UpstreamError, WireError
+from guardproxy.core.errors import StoreError, UpstreamError, WireError
 from guardproxy.core.identity import person_key
 from guardproxy.core.message import Message, Turn
 from guardproxy.core.verdict import Allow, Rewrite
@@ -35,6 +35,13 @@ ALIVE = 5.0  # seconds without a byte before a comment is sent; proxies cut at 3
 PASSED = ("anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key", "x-request-id")
 
 
+class People(Protocol):
+    """What the WhatsApp side knows of a person. StoreError when it cannot be asked."""
+
+    async def live(self, business: str, person: str) -> tuple[str, str]:
+        """Their one name, and the turn of theirs that was judged there ("" for none)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """What the routes of the LLM hop work with. `clock`: seconds since 1970."""
@@ -46,6 +53,7 @@ class Hop:
     on_refusal: Literal["completion", "error"]
     clock: Callable[[], float]
     new_id: Callable[[], str]
+    people: People
     alive: float = ALIVE
 
 
@@ -79,7 +87,7 @@ async def converse(request: web.Request, hop: Hop, dialect: Dialect) -> web.Stre
         dialect=dialect, guard=guard, caller=caller, asked=asked,
         passed={name: request.headers[name] for name in PASSED if name in request.headers},
     )  # fmt: skip
-    turn = _turn(request, hop, exchange)
+    turn = await _as_on_whatsapp(_turn(request, hop, exchange), exchange, hop)
     if asked.stream:
         return await _streamed(request, hop, exchange, turn)
     outcome = await _run(turn, exchange, hop)
@@ -125,6 +133,20 @@ def _turn(request: web.Request, hop: Hop, exchange: Exchange) -> Turn:
         caller=exchange.caller.id,
         counted=counted,
     )
+
+
+async def _as_on_whatsapp(turn: Turn, exchange: Exchange, hop: Hop) -> Turn:
+    """The turn of a person known from WhatsApp too: one name, and a message counts once."""
+    if turn.person is None or exchange.guard.policy.whatsapp is None:
+        return turn
+    try:
+        name, live = await hop.people.live(turn.business, turn.person)
+    except StoreError:
+        return turn  # admission will find the same, and says what it means
+    conversation = name if turn.conversation == turn.person else turn.conversation
+    judged = bool(live) and not exchange.caller.is_internal
+    return replace(turn, person=name, conversation=conversation, judged=judged,
+                   counted=turn.counted and not live)  # fmt: skip
 
 
 async def _run(turn: Turn, exchange: Exchange, hop: Hop) -> Outcome | UpstreamError:

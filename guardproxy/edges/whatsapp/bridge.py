@@ -1,4 +1,4 @@
-"""Answers the mail of businesses without an agent of their own: mailbox to turn, reply to Graph.
+"""Works through the mailboxes: message to turn, reply to Graph, or on to the business's agent.
 
 A message leaves its mailbox when its reply has gone out. Whatever breaks on the way, a restart
 goes on where it stopped; a send whose outcome is unknown is not made again.
@@ -6,45 +6,30 @@ goes on where it stopped; a send whose outcome is unknown is not made again.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from guardproxy.core.errors import SendError, StoreError
-from guardproxy.core.identity import person_key
+from guardproxy.core.errors import SendError, StoreError, UpstreamError
 from guardproxy.core.message import Message, Turn
 from guardproxy.edges.llm import chat, messages
 from guardproxy.edges.llm.dialect import Dialect
-from guardproxy.edges.whatsapp.graph import Graph, may_try_again
-from guardproxy.edges.whatsapp.markup import parts, whatsapp
+from guardproxy.edges.whatsapp.graph import Graph
+from guardproxy.edges.whatsapp.outbox import GIVEN_UP, Outbox, Pending, Post
+from guardproxy.edges.whatsapp.relay import Relay
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.halves import run_question
 from guardproxy.pipeline.shelf import Shelf
-from guardproxy.pipeline.turn import run_turn
-from guardproxy.upstream.client import Upstream
+from guardproxy.pipeline.turn import Outcome, run_turn
+from guardproxy.upstream.client import Reply, Upstream
 
 SPEAKS: dict[str, Dialect] = {"openai": chat, "anthropic": messages}  # by UPSTREAM_API
 AT_ONCE = 32  # conversations answered side by side in one process: an LLM's usual concurrency
 POLL = 0.25  # seconds between looks for mail of other processes, and for run-out leases
 BEAT = 1.5  # seconds between renewals of a 5 s lease: three may be missed
-AGAIN = 2.0  # seconds before a send that failed for now is tried again
+AGAIN = 1.0  # seconds before an event an agent did not take is handed to it again
 RESTS = 30.0  # seconds before a message that broke its turn is taken up again
-
-
-class Pending(Protocol):
-    """What a closed turn left to be sent."""
-
-    @property
-    def text(self) -> str | None:
-        """The words; None is nothing."""
-
-    @property
-    def sent(self) -> int:
-        """Parts that went out."""
-
-    @property
-    def unknown(self) -> bool:
-        """Whether the next part was tried already, and nobody knows how that ended."""
 
 
 class Taken(Protocol):
@@ -63,9 +48,10 @@ class Letters(Protocol):
     """The mailbox as the bridge needs it. Everything raises StoreError when the store is lost."""
 
     async def accept(
-        self, business: str, conversation: str, message: str, letter: dict[str, Any]
-    ) -> bool:
-        """Keep a message; False when it was known."""
+        self, business: str, conversation: str, message: str, letter: dict[str, Any],
+        wait: float = 0.0,
+    ) -> bool:  # fmt: skip
+        """Keep a message, due after `wait` seconds; False when it was known."""
 
     async def claim(self, businesses: Iterable[str]) -> Any:
         """The next message, None when there is none."""
@@ -82,30 +68,39 @@ class Letters(Protocol):
     async def pending(self, business: str, turn: str) -> Any:
         """What is to be sent for a turn; None while it is not closed."""
 
-    async def intend(self, business: str, turn: str, part: int) -> None:
-        """About to send a part."""
+    async def decided(self, business: str, turn: str) -> tuple[str, str]:
+        """The verdict and the rule of a closed turn, "" for none."""
 
-    async def sent(self, business: str, turn: str, part: int, wamid: str) -> None:
-        """A part went out."""
+    async def burst(self, taken: Any) -> tuple[dict[str, Any], ...]:
+        """All that waits in the conversation, the taken message first."""
 
-    async def not_sent(self, business: str, turn: str) -> None:
-        """A part did not go out, for certain."""
+    async def merge(self, taken: Any, letter: dict[str, Any], count: int) -> Any:
+        """One message in the place of the oldest `count`; None when the lease is gone."""
+
+
+class Remembers(Protocol):
+    """What is changed of a conversation beside its turns."""
+
+    async def revoke(self, business: str, person: str, message: str) -> bool:
+        """Take a message out of the history."""
+
+    async def goes_live(self, business: str, person: str, turn: str) -> None:
+        """A judged message goes to the business's own agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:
-    """What the bridge works with. `tell(event, fields)` logs; `count(outcome)` counts sends;
-    `clock` gives seconds since 1970.
-    """
+    """What the bridge works with. `tell(event, fields)` logs; `clock`: seconds since 1970."""
 
     shelf: Shelf
     letters: Letters
+    people: Remembers
     upstream: Upstream
     graph: Graph
-    secret: bytes
+    outbox: Outbox
+    relay: Relay
     clock: Callable[[], float]
     tell: Callable[..., None]
-    count: Callable[[str], None]
     mail: asyncio.Event
 
     async def run(self) -> None:
@@ -170,106 +165,166 @@ class Bridge:
             await self.letters.renew(taken)
 
     async def _answer(self, taken: Taken) -> None:
-        """From the message to the last part of its reply."""
-        letter = taken.letter
+        """From a letter to the last thing it leads to."""
         guard = self.shelf.named(taken.business)
         if guard is None:
             await self.letters.later(taken, RESTS)  # its policy is away for now
             return
+        letter = taken.letter
+        match letter["what"]:
+            case "message":
+                taken = await self._merged(taken, guard)
+                wait = await self._message(taken.letter, guard)
+            case "revoke":
+                await self.people.revoke(guard.policy.name, letter["person"], letter["original"])
+                wait = await self._forward(letter, guard)
+            case _:
+                wait = await self._forward(letter, guard)
+        if wait is None:
+            await self.letters.finish(taken)
+        else:
+            await self.letters.later(taken, wait)
+
+    async def _merged(self, taken: Taken, guard: Guard) -> Taken:
+        """The message with those that came in one burst with it; nothing of it for an agent."""
+        whatsapp = guard.policy.whatsapp
+        if whatsapp is None or whatsapp.hop == "relay" or not whatsapp.merge:
+            return taken
+        letters = await self.letters.burst(taken)
+        if letters and letters[0].get("merged"):
+            return taken  # by whoever had it before
+        together = together_of(letters, whatsapp.merge)
+        if len(together) < 2:
+            return taken
+        one = merged(together)
+        found: Taken | None = await self.letters.merge(taken, one, len(together))
+        if found is None:
+            message = "the lease of a conversation was lost"
+            raise StoreError(message)
+        return found
+
+    async def _message(self, letter: dict[str, Any], guard: Guard) -> float | None:
+        """One turn; seconds until it has to be taken up again, None when it is over."""
+        business = guard.policy.name
         turn = self._turn(letter, guard)
-        pending: Pending | None = await self.letters.pending(taken.business, turn.id)
+        pending: Pending | None = await self.letters.pending(business, turn.id)
         if pending is None:
-            outcome = await run_turn(turn, guard, self._model)
-            pending = await self.letters.pending(taken.business, turn.id)
+            for gone in filter(None, (one["edits"] for one in _each(letter))):
+                await self.people.revoke(business, letter["person"], gone)
+            outcome = await self._judge(turn, letter, guard)
+            pending = await self.letters.pending(business, turn.id)
             if pending is None:  # the store was lost while the turn was closed
                 message = f"turn {outcome.decision} could not be written down"
                 raise StoreError(message)
-        if await self._send(pending, letter, turn, guard):
-            await self.letters.finish(taken)
-        else:
-            await self.letters.later(taken, AGAIN)
+        if pending.text is None and _is_relay(guard):
+            verdict, rule = await self.letters.decided(business, turn.id)
+            if verdict == "allow" or (verdict, rule) == ("drop", "escalation.paused"):
+                await self.people.goes_live(business, letter["person"], turn.id)
+                return await self._forward(letter, guard)
+        token = guard.policy.whatsapp.access_token if guard.policy.whatsapp else None
+        post = Post(
+            business=business, turn=turn.id, number=letter["number"], person=letter["person"],
+            to=letter["phone"] or letter["bsuid"], token=token, since=letter["kept"],
+        )  # fmt: skip
+        return await self.outbox.send(pending, post)
+
+    async def _judge(self, turn: Turn, letter: dict[str, Any], guard: Guard) -> Outcome:
+        """The turn through the guard; an agent's answer comes by the Graph hop."""
+        if _is_relay(guard):
+            return await run_question(turn, guard)
+
+        async def model(asked: Turn, prompt: str) -> Answer:
+            return await self._model(asked, prompt, letter, guard)
+
+        return await run_turn(turn, guard, model)
+
+    async def _forward(self, letter: dict[str, Any], guard: Guard) -> float | None:
+        """Hand an event to the agent; seconds until the next try, None when it is over."""
+        if not _is_relay(guard) or "body" not in letter:
+            return None
+        if await self.relay.forward(letter["body"], guard):
+            return None
+        age: float = max(0.0, self.clock() - letter["kept"])
+        if age > GIVEN_UP:
+            self.tell("relay_given_up", business=guard.policy.name)
+            return None
+        self.tell("relay_later", business=guard.policy.name)
+        return min(AGAIN + age / 2, RESTS)
 
     def _turn(self, letter: dict[str, Any], guard: Guard) -> Turn:
         """The message as a turn; the same message always gives the same turn id."""
         digest = hashlib.sha256(letter["id"].encode()).hexdigest()[:24]
-        person = person_key(self.secret, letter["person"])
         return Turn(
             id=f"wa_{digest}",
             business=guard.policy.name,
             surface="whatsapp",
-            messages=(
-                Message(id=letter["id"], text=letter["text"], kind=letter["kind"], at=letter["at"]),
+            messages=tuple(
+                Message(id=one["id"], text=one["text"], kind=one["kind"], at=one["at"])
+                for one in _each(letter)
             ),
             now=self.clock(),
-            person=person,
-            conversation=person,
+            person=letter["person"],
+            conversation=letter["person"],
             caller="whatsapp",
         )
 
-    async def _model(self, turn: Turn, prompt: str) -> Answer:
-        """Ask the backend, with the conversation so far."""
+    async def _model(self, turn: Turn, prompt: str, letter: dict[str, Any], guard: Guard) -> Answer:
+        """Ask the backend, with the conversation so far; the customer sees that it is worked on."""
         api = SPEAKS[self.upstream.api]
 
         def asked(model: str) -> bytes:
             return api.question(prompt, turn.recalled.history, turn.text, model)
 
-        told = api.told((await self.upstream.post(api.PATH, asked)).body)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._typing(letter, guard))
+            reply = await _kept(self.upstream.post(api.PATH, asked))
+        if isinstance(reply, UpstreamError):
+            raise reply
+        told = api.told(reply.body)
         return Answer(told.texts[0], told.tokens)
 
-    async def _send(
-        self, pending: Pending, letter: dict[str, Any], turn: Turn, guard: Guard
-    ) -> bool:
-        """Send what is left of a reply; False when it has to be tried again later."""
-        said = parts(whatsapp(pending.text)) if pending.text else []
-        for number, part in enumerate(said):
-            if number < pending.sent:
-                continue
-            if pending.unknown and number == pending.sent:
-                self.count("unknown")
-                self.tell("send_unknown", decision=turn.id)
-                pending = _past(pending)
-                continue
-            if not await self._send_part(number, part, letter, turn, guard):
-                return False
-        return True
-
-    async def _send_part(
-        self, number: int, part: str, letter: dict[str, Any], turn: Turn, guard: Guard
-    ) -> bool:
-        """One message to Graph: the intent first, what became of it after."""
+    async def _typing(self, letter: dict[str, Any], guard: Guard) -> None:
+        """The typing indicator; without it nothing is lost."""
         token = guard.policy.whatsapp.access_token if guard.policy.whatsapp else None
-        await self.letters.intend(turn.business, turn.id, number)
         try:
-            wamid = await self.graph.send_text(
-                letter["number"], letter["sender"], part, token=token, tag=turn.id
-            )
+            await self.graph.typing(letter["number"], _each(letter)[-1]["id"], token=token)
         except SendError as error:
-            return await self._not_sent(error, turn, number)
-        self.count("sent")
-        await self.letters.sent(turn.business, turn.id, number, wamid)
-        return True
-
-    async def _not_sent(self, error: SendError, turn: Turn, number: int) -> bool:
-        """A failed send: tried again when that cannot double it, else given up and said."""
-        if may_try_again(error):
-            self.count("later")
-            await self.letters.not_sent(turn.business, turn.id)
-            return False
-        self.count("failed" if error.known else "unknown")
-        self.tell("send_failed", decision=turn.id, code=error.code, known=error.known)
-        await self.letters.sent(turn.business, turn.id, number, "")
-        return True
+            self.tell("typing", cause=str(error))
 
 
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """What is left to send after a part whose outcome is unknown."""
+async def _kept(reply: Awaitable[Reply]) -> Reply | UpstreamError:
+    """A failure as a value: a group of tasks would wrap it."""
+    try:
+        return await reply
+    except UpstreamError as error:
+        return error
 
-    text: str | None
-    sent: int
-    unknown: bool
+
+def _is_relay(guard: Guard) -> bool:
+    """Whether the business has an agent of its own."""
+    return guard.policy.whatsapp is not None and guard.policy.whatsapp.hop == "relay"
 
 
-def _past(pending: Pending) -> _Left:
-    """The same, past the part that was tried."""
-    return replace(_Left(pending.text, pending.sent, pending.unknown), unknown=False)
+def _each(letter: dict[str, Any]) -> list[dict[str, Any]]:
+    """The messages of a letter: one, or a burst's."""
+    found: list[dict[str, Any]] = letter.get("merged") or [letter]
+    return found
+
+
+def together_of(letters: Sequence[dict[str, Any]], merge: float) -> list[dict[str, Any]]:
+    """The messages at the head that came within `merge` seconds of the first, oldest first; a
+    revoked one of them is never said.
+    """
+    first = letters[0]["kept"] if letters else 0.0
+    found: list[dict[str, Any]] = []
+    for letter in letters:
+        if letter["what"] != "message" or letter["kept"] - first > merge:
+            break
+        found.append(letter)
+    return sorted(found, key=lambda letter: float(letter["at"]))
+
+
+def merged(letters: list[dict[str, Any]]) -> dict[str, Any]:
+    """One letter of several; it goes by the first one's id."""
+    kept = ("id", "text", "kind", "at", "edits")
+    return letters[0] | {"merged": [{key: one[key] for key in kept} for one in letters]}

@@ -2,14 +2,13 @@
 
 import hmac
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from guardproxy.core.errors import StoreError, WireError
-from guardproxy.core.identity import person_key
 from guardproxy.edges.whatsapp import wire
-from guardproxy.edges.whatsapp.bridge import Letters
+from guardproxy.edges.whatsapp.inbox import Inbox
 from guardproxy.edges.whatsapp.signature import is_signed
 from guardproxy.pipeline.shelf import Shelf
 
@@ -21,10 +20,9 @@ class Webhook:
     """What the webhook needs. `seen(kind, outcome)` counts, `wake` tells the bridge of new mail."""
 
     shelf: Shelf
-    letters: Letters
+    inbox: Inbox
     secrets: tuple[str, ...]
     verify_token: str
-    secret: bytes
     seen: Callable[[str, str], None]
     wake: Callable[[], None]
 
@@ -56,7 +54,7 @@ def routes(hook: Webhook) -> list[web.RouteDef]:
             return web.json_response({"error": str(error)}, status=error.status)
         try:
             for event in events:
-                await _keep(event, hook)
+                await hook.inbox.keep(event)
         except StoreError as error:
             hook.seen("webhook", "store_lost")
             return web.json_response({"error": str(error)}, status=503)
@@ -70,18 +68,3 @@ def _own(shelf: Shelf) -> tuple[str, ...]:
     """App secrets that policies bring themselves."""
     found = (guard.policy.whatsapp for guard in shelf.guards)
     return tuple(whatsapp.secret for whatsapp in found if whatsapp and whatsapp.secret)
-
-
-async def _keep(event: wire.Inbound | wire.Other, hook: Webhook) -> None:
-    """Put one message into its mailbox, or count what is none."""
-    if isinstance(event, wire.Other):
-        hook.seen(event.kind, "ignored")
-        return
-    guard = hook.shelf.numbered(event.number)
-    if guard is None:
-        hook.seen(event.kind, "unknown_number")
-        return
-    business = guard.policy.name
-    person = person_key(hook.secret, event.person)
-    new = await hook.letters.accept(business, person, event.id, asdict(event))
-    hook.seen(event.kind, "accepted" if new else "duplicate")

@@ -1,4 +1,4 @@
-"""Meta's webhook payloads as what they say: messages of customers, and everything else by name.
+"""Meta's webhook payloads as what they say: one event each, whatever they were batched with.
 
 https://developers.facebook.com/docs/whatsapp/cloud-api/webhooks/payload-examples
 Unknown fields and kinds are no error: Meta adds some every quarter.
@@ -6,38 +6,127 @@ Unknown fields and kinds are no error: Meta adds some every quarter.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from guardproxy.core.errors import WireError
+from guardproxy.edges.whatsapp.said import said
 
 MOST = 1000  # messages of one webhook: Meta's own limit for a batch
-SILENT = frozenset({"reaction", "revoke", "system", "ephemeral", "request_welcome"})  # no turn
+SILENT = frozenset({"reaction", "system", "ephemeral", "request_welcome"})  # no turn
+POLICY_CODES = frozenset({368, 131031})  # Meta acts against the account: somebody must look
+ACCOUNT = {"account_update": "account", "account_alerts": "account",
+           "phone_number_quality_update": "quality"}  # fmt: skip
+ALARMING = ("VIOLATION", "RESTRICTION", "DISABLED", "FLAGGED")  # events of those fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A customer by the ids a webhook gives: `phone` and business-scoped id, either may be ""."""
+
+    phone: str = ""
+    bsuid: str = ""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an id at all."""
+        return bool(self.phone or self.bsuid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
-    """One message of a customer. `sender` is where a reply goes, `person` who it is; `at` in
-    seconds since 1970.
-    """
+    """One message of a customer. `at` in seconds since 1970; `edits`: the message it replaces."""
 
     number: str
     id: str
-    sender: str
-    person: str
+    who: Who
     kind: str
     text: str
     at: float
+    edits: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """A customer took the message `original` back."""
+
+    number: str
+    id: str
+    who: Who
+    original: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Echo:
+    """A person of the business wrote to a customer from the phone app."""
+
+    number: str
+    id: str
+    who: Who
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What became of a send. `tag` is what was sent as `biz_opaque_callback_data`."""
+
+    number: str
+    id: str
+    state: str
+    who: Who
+    tag: str = ""
+    category: str = ""
+    codes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """A customer stopped or resumed marketing messages in WhatsApp's own settings."""
+
+    number: str
+    who: Who
+    stops: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """A customer's ids changed: `before` and `after` are one person."""
+
+    number: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A customer called: that opens the customer-service window as a message does."""
+
+    number: str
+    who: Who
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
     """Anything else in a webhook, by its field or kind: counted, never given to a model."""
 
     kind: str
+    number: str = ""
+    who: Who = field(default_factory=Who)
+    alarm: str = ""
 
 
-def read(raw: bytes) -> tuple[Inbound | Other, ...]:
+Event = Inbound | Revoked | Echo | Status | Preference | Moved | Call | Other
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One event, and the webhook that would have brought it alone."""
+
+    event: Event
+    body: dict[str, Any]
+
+
+def read(raw: bytes) -> tuple[Piece, ...]:
     """Every message and event of a webhook, in order. WireError when it is no webhook at all."""
     try:
         body = json.loads(raw)
@@ -45,43 +134,84 @@ def read(raw: bytes) -> tuple[Inbound | Other, ...]:
         raise WireError("the webhook is not JSON") from error
     if not isinstance(body, dict) or not isinstance(body.get("entry"), list):
         raise WireError("the webhook has no list of entries", field="entry")
-    found = list(_events(body["entry"]))
+    found = tuple(_pieces(body))
     if len(found) > MOST:
         raise WireError(f"over {MOST} messages in one webhook", status=413)
-    return tuple(found)
+    return found
 
 
-def _events(entries: list[Any]) -> Iterator[Inbound | Other]:
+def _pieces(body: dict[str, Any]) -> Iterator[Piece]:
     """The events of all entries and changes."""
-    for entry in entries:
-        changes = entry.get("changes") if isinstance(entry, dict) else None
-        for change in changes if isinstance(changes, list) else ():
-            if not isinstance(change, dict):
-                yield Other("malformed")
-                continue
-            value = change.get("value")
-            if change.get("field") != "messages" or not isinstance(value, dict):
-                yield Other(str(change.get("field"))[:40])
-                continue
-            yield from _messages(value)
-
-
-def _messages(value: dict[str, Any]) -> Iterator[Inbound | Other]:
-    """The messages and statuses of one change."""
-    metadata = value.get("metadata")
-    number = str(metadata.get("phone_number_id", "")) if isinstance(metadata, dict) else ""
-    for message in _list(value.get("messages")):
-        if not isinstance(message, dict):
-            yield Other("malformed")
+    for entry in body["entry"]:
+        if not isinstance(entry, dict):
             continue
-        try:
-            yield _message(message, number)
-        except (TypeError, ValueError, AttributeError, KeyError):
-            yield Other("malformed")
-    for _ in _list(value.get("statuses")):
-        yield Other("status")
-    for _ in _list(value.get("errors")):
-        yield Other("error")
+        for change in _list(entry.get("changes")):
+            value = change.get("value") if isinstance(change, dict) else None
+            if not isinstance(value, dict):
+                named = change.get("field") if isinstance(change, dict) else None
+                yield Piece(Other(kind=str(named)[:40] if named else "malformed"), {})
+                continue
+            for event, alone in _events(str(change.get("field")), value):
+                small = change | {"value": alone}
+                yield Piece(event, body | {"entry": [entry | {"changes": [small]}]})
+
+
+def _events(name: str, value: dict[str, Any]) -> Iterator[tuple[Event, dict[str, Any]]]:
+    """The events of one change, each with a value that holds nothing else."""
+    lists = [key for key in (*READERS, "errors") if isinstance(value.get(key), list)]
+    split = name in ("messages", "smb_message_echoes", "user_preferences", "user_id_update",
+                     "calls")  # fmt: skip
+    if not split or not lists:
+        yield _whole(name, value), value
+        return
+    number = _number(value)
+    for key in lists:
+        for item in value[key]:
+            alone = {k: v for k, v in value.items() if k not in lists or k == "contacts"}
+            alone[key] = [item]
+            reader = READERS.get(key)
+            try:
+                event = reader(item, number) if reader else Other(kind="error", number=number)
+            except (TypeError, ValueError, AttributeError, KeyError):
+                event = Other(kind="malformed", number=number)
+            _only_contact(alone, event)
+            yield event, alone
+
+
+def _only_contact(alone: dict[str, Any], event: Event) -> None:
+    """Leave only the event's own person among the contacts."""
+    who = getattr(event, "who", None)
+    contacts = alone.get("contacts")
+    if not isinstance(who, Who) or not who.known or not isinstance(contacts, list):
+        return
+    ids = {who.phone, who.bsuid} - {""}
+    mine = [c for c in contacts if isinstance(c, dict) and {c.get("wa_id"), c.get("user_id")} & ids]
+    alone["contacts"] = mine or contacts
+
+
+def _whole(name: str, value: dict[str, Any]) -> Event:
+    """A change that is one event: account events, standby, handovers, what Meta adds next."""
+    number = _number(value)
+    if name == "messaging_handovers":
+        sender, recipient = _dict(value.get("sender")), _dict(value.get("recipient"))
+        who = Who(phone=str(sender.get("phone_number", "")), bsuid=str(sender.get("user_id", "")))
+        return Other(kind=name, number=str(recipient.get("phone_number_id", number)), who=who)
+    alarm = ""
+    if name in ACCOUNT:
+        event = str(value.get("event", value.get("alert_type", "")))
+        if any(word in event for word in ALARMING) or name == "account_alerts":
+            alarm = f"{ACCOUNT[name]}.{event.lower()[:40] or 'alert'}"
+    return Other(kind=name[:40], number=number, alarm=alarm)
+
+
+def _number(value: dict[str, Any]) -> str:
+    """The business number a change is about."""
+    return str(_dict(value.get("metadata")).get("phone_number_id", ""))
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    """An object, or an empty one."""
+    return value if isinstance(value, dict) else {}
 
 
 def _list(value: Any) -> list[Any]:
@@ -89,71 +219,94 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _message(message: dict[str, Any], number: str) -> Inbound | Other:
+def _text(value: Any) -> str:
+    """A text or a number as text; anything else is nobody's id."""
+    return str(value) if isinstance(value, str | int) else ""
+
+
+def _message(message: dict[str, Any], number: str) -> Event:
     """One message."""
     kind = str(message.get("type", "unknown"))
-    if kind in SILENT or message.get("group_id"):
-        return Other("group" if message.get("group_id") else kind)
-    sender = str(message.get("from") or message.get("from_user_id") or "")
-    if not sender or not message.get("id") or not number:
-        return Other("malformed")
-    kind, text = _said(kind, message)
-    return Inbound(
-        number=number,
-        id=str(message["id"]),
-        sender=sender,
-        person=sender,
-        kind=kind,
-        text=text,
-        at=float(message.get("timestamp") or 0),
-    )
-
-
-def _said(kind: str, message: dict[str, Any]) -> tuple[str, str]:
-    """The kind and the text of a message."""
-    part = message.get(kind)
+    who = Who(phone=_text(message.get("from")), bsuid=_text(message.get("from_user_id")))
+    if message.get("group_id"):
+        return Other(kind="group", number=number)
+    if kind == "system":
+        part = _dict(message.get("system"))
+        after = _text(part.get("wa_id") or part.get("new_wa_id"))
+        if part.get("type") == "user_changed_number" and who.phone and after:
+            return Moved(number=number, before=who.phone, after=after)
+    if kind in SILENT:
+        return Other(kind=kind, number=number, who=who)
+    wamid = _text(message.get("id"))
+    if not who.known or not wamid or not number:
+        return Other(kind="malformed", number=number)
+    if kind == "revoke":
+        original = str(message["revoke"]["original_message_id"])
+        return Revoked(number=number, id=wamid, who=who, original=original)
+    edits, inner = "", message
     if kind == "edit":  # what was written anew is checked anew
-        inner = message["edit"]["message"]
-        return _said(str(inner.get("type", "unknown")), inner)
-    if kind == "interactive":
-        inner = str(message["interactive"].get("type", "interactive"))
-        part = message["interactive"].get(inner, {})
-        kind = inner
-    reader = TEXTS.get(kind)
-    text = reader(part) if reader and part is not None else ""
-    return kind, text.strip()
+        edits, inner = str(message["edit"].get("original_message_id", "")), message["edit"]
+        inner = inner["message"]
+        kind = str(inner.get("type", "unknown"))
+    kind, text = said(kind, inner)
+    at = float(message.get("timestamp") or 0)
+    return Inbound(number=number, id=wamid, who=who, kind=kind, text=text, at=at, edits=edits)
 
 
-def _name(part: dict[str, Any], *fields: str) -> str:
-    """The texts of some fields, those that are there."""
-    return "\n".join(str(part[field]) for field in fields if part.get(field))
+def _status(status: dict[str, Any], number: str) -> Event:
+    """What became of a send."""
+    who = Who(phone=_text(status.get("recipient_id")),
+              bsuid=_text(status.get("recipient_user_id")))  # fmt: skip
+    if status.get("recipient_type") == "group":
+        who = Who()
+    codes = (_dict(error).get("code") for error in _list(status.get("errors")))
+    return Status(
+        number=number, id=str(status["id"]), state=str(status["status"]), who=who,
+        tag=_text(status.get("biz_opaque_callback_data")),
+        category=_text(_dict(status.get("pricing")).get("category")),
+        codes=tuple(code for code in codes if isinstance(code, int)),
+    )  # fmt: skip
 
 
-def _form(part: dict[str, Any]) -> str:
-    """The answers of a flow's form."""
-    try:
-        answers = json.loads(part.get("response_json") or "{}")
-    except ValueError:
+def _echo(message: dict[str, Any], number: str) -> Event:
+    """A message the business sent from its phone."""
+    who = Who(phone=_text(message.get("to")), bsuid=_text(message.get("to_user_id")))
+    return Echo(number=number, id=str(message["id"]), who=who)
+
+
+def _preference(item: dict[str, Any], number: str) -> Event:
+    """A customer's own marketing switch."""
+    who = Who(phone=_text(item.get("wa_id")), bsuid=_text(item.get("user_id")))
+    return Preference(number=number, who=who, stops=item.get("value") == "stop")
+
+
+def _moved(item: dict[str, Any], number: str) -> Event:
+    """A business-scoped id that was replaced."""
+    ids = item["user_id"]
+    return Moved(number=number, before=str(ids["previous"]), after=str(ids["current"]))
+
+
+def _call(item: dict[str, Any], number: str) -> Event:
+    """A call; only the customer's own opens the window."""
+    who = Who(phone=_text(item.get("from")), bsuid=_text(item.get("from_user_id")))
+    if item.get("direction") != "USER_INITIATED":
+        return Other(kind="calls", number=number)
+    return Call(number=number, who=who, at=float(item.get("timestamp") or 0))
+
+
+READERS: dict[str, Any] = {
+    "messages": _message, "statuses": _status, "message_echoes": _echo,
+    "user_preferences": _preference, "user_id_update": _moved, "calls": _call,
+}  # fmt: skip
+
+
+def alarm_of(event: Event) -> str:
+    """What an event warns the operator of; "" for nothing."""
+    if isinstance(event, Other):
+        return event.alarm
+    if not isinstance(event, Status):
         return ""
-    said = answers.items() if isinstance(answers, dict) else ()
-    return "\n".join(str(value) for key, value in said if key != "flow_token")
-
-
-def _people(part: list[dict[str, Any]]) -> str:
-    """The names of shared contacts."""
-    return "\n".join(str((one.get("name") or {}).get("formatted_name", "")) for one in part)
-
-
-TEXTS: dict[str, Any] = {
-    "text": lambda part: str(part["body"]),
-    "image": lambda part: _name(part, "caption"),
-    "video": lambda part: _name(part, "caption"),
-    "document": lambda part: _name(part, "caption") or _name(part, "filename"),
-    "button": lambda part: _name(part, "text"),
-    "button_reply": lambda part: _name(part, "title"),
-    "list_reply": lambda part: _name(part, "title", "description"),
-    "nfm_reply": _form,
-    "location": lambda part: _name(part, "name", "address"),
-    "contacts": _people,
-    "order": lambda part: _name(part, "text"),
-}
+    if event.category == "general_purpose_ai":  # Meta bills this as an AI provider's traffic
+        return "pricing.general_purpose_ai"
+    found = [code for code in event.codes if code in POLICY_CODES]
+    return f"error.{found[0]}" if found else ""

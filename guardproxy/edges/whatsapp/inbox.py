@@ -1,0 +1,221 @@
+"""What becomes of each event of a webhook before it is acknowledged: kept, counted, or acted on.
+
+Nothing here waits for a model. Whatever the store did not take raises, and Meta sends it again.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Protocol
+
+from guardproxy.core.identity import person_key
+from guardproxy.edges.whatsapp.bridge import Letters
+from guardproxy.edges.whatsapp.wire import (
+    Call,
+    Echo,
+    Event,
+    Inbound,
+    Moved,
+    Other,
+    Piece,
+    Preference,
+    Revoked,
+    Status,
+    Who,
+    alarm_of,
+)
+from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.shelf import Shelf
+
+STOPPED = 131050  # the customer stopped marketing messages
+UNOWNED = frozenset({"standby", "messaging_handovers"})  # another app owns the thread
+ACCOUNT = "account"  # the conversation of events that are nobody's
+
+
+class People(Protocol):
+    """What is kept of customers. Everything raises StoreError when the store is lost."""
+
+    async def meet(
+        self, business: str, ids: tuple[str, ...], *, wrote: float | None = None, number: str = ""
+    ) -> str:
+        """The one name of whoever has these ids."""
+
+    async def moved(self, business: str, before: str, after: str) -> str:
+        """One id replaced another."""
+
+    async def echo(
+        self, business: str, number: str, person: str, echo: str, resume_after: float
+    ) -> bool:
+        """A colleague wrote from the phone app."""
+
+    async def once(self, business: str, event: str) -> bool:
+        """Whether an event is new."""
+
+    async def marketing(self, business: str, person: str, *, stops: float | None) -> None:
+        """Marketing stopped or resumed."""
+
+    async def settled(self, business: str, turn: str, state: str) -> None:
+        """What became of a send."""
+
+    async def alarm(self, business: str, kind: str, now: float) -> str:
+        """An escalation to the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbox:
+    """Where events go. `seen(kind, outcome)` counts, `tell(event, **fields)` logs, `alarmed(kind)`
+    counts alarms, `clock` gives seconds since 1970.
+    """
+
+    shelf: Shelf
+    letters: Letters
+    people: People
+    secret: bytes
+    seen: Callable[[str, str], None]
+    tell: Callable[..., None]
+    alarmed: Callable[[str], None]
+    clock: Callable[[], float]
+
+    async def keep(self, piece: Piece) -> None:
+        """One event. StoreError when it could not be kept."""
+        event = piece.event
+        warned = alarm_of(event)
+        guards = self._guards(event.number, account=bool(warned) or not event.number)
+        kind = _kind(event)
+        if not guards:
+            self.seen(kind, "unknown_number" if event.number else "ignored")
+            return
+        for guard in guards:
+            if warned:
+                await self._warn(warned, guard)
+            outcome = await self._take(piece, guard)
+            self.seen(kind, outcome)
+
+    def _guards(self, number: str, *, account: bool) -> tuple[Guard, ...]:
+        """Whom an event concerns: the number's business, or all of the account's."""
+        if number:
+            guard = self.shelf.numbered(number)
+            return (guard,) if guard else ()
+        return tuple(g for g in self.shelf.guards if g.policy.whatsapp) if account else ()
+
+    async def _warn(self, kind: str, guard: Guard) -> None:
+        """Metric, log line, and a case for the operator."""
+        business = guard.policy.name
+        case = await self.people.alarm(business, kind, self.clock())
+        self.alarmed(kind)
+        self.tell("alarm", kind=kind, business=business, escalation=case)
+
+    async def _take(self, piece: Piece, guard: Guard) -> str:
+        """One event for one business; how it ended."""
+        event = piece.event
+        match event:
+            case Inbound() | Revoked():
+                return await self._letter(event, piece.body, guard)
+            case _:
+                outcome = await self._act(event, guard)
+        if _is_relay(guard) and piece.body:
+            await self._forward(piece, guard)
+        return outcome
+
+    async def _act(self, event: Event, guard: Guard) -> str:  # noqa: PLR0911  one per kind
+        """What an event that is no message changes here."""
+        business = guard.policy.name
+        match event:
+            case Status():
+                return await self._status(event, business)
+            case Echo():
+                person = await self._person(event.who, business)
+                new = await self.people.echo(
+                    business, event.number, person, event.id, guard.policy.escalation.resume_after
+                )
+                return "paused" if new else "duplicate"
+            case Preference():
+                person = await self._person(event.who, business)
+                stops = self.clock() if event.stops else None
+                await self.people.marketing(business, person, stops=stops)
+                self.tell("marketing", business=business, person=person, stops=event.stops)
+                return "kept"
+            case Moved():
+                before, after = (person_key(self.secret, i) for i in (event.before, event.after))
+                await self.people.moved(business, before, after)
+                return "kept"
+            case Call():
+                await self._person(event.who, business, wrote=event.at)
+                return "kept"
+            case Other(kind=kind) if kind in UNOWNED:
+                self.tell("not_owner", business=business, field=kind)
+                return "ignored"
+            case _:
+                return "ignored"
+
+    async def _status(self, status: Status, business: str) -> str:
+        """What became of a send, once."""
+        if not await self.people.once(business, f"{status.id}/{status.state}"):
+            return "duplicate"
+        if status.tag:
+            await self.people.settled(business, status.tag, status.state)
+        if STOPPED in status.codes and status.who.known:
+            person = await self._person(status.who, business)
+            await self.people.marketing(business, person, stops=self.clock())
+        if status.state == "failed":
+            self.tell("send_status", business=business, decision=status.tag, codes=status.codes)
+        return status.state if status.state in STATES else "kept"
+
+    async def _person(
+        self, who: Who, business: str, *, wrote: float | None = None, number: str = ""
+    ) -> str:
+        """The one name of a customer, as a keyed hash."""
+        ids = tuple(person_key(self.secret, one) for one in (who.phone, who.bsuid) if one)
+        return await self.people.meet(business, ids or (ACCOUNT,), wrote=wrote, number=number)
+
+    async def _letter(self, event: Inbound | Revoked, body: dict[str, Any], guard: Guard) -> str:
+        """A customer's message into its mailbox."""
+        business = guard.policy.name
+        at = event.at if isinstance(event, Inbound) else None
+        wrote = min(at, self.clock()) if at else None
+        person = await self._person(event.who, business, wrote=wrote, number=event.number)
+        letter = _letter(event, person, self.clock())
+        if _is_relay(guard):
+            letter["body"] = body
+        whatsapp = guard.policy.whatsapp
+        wait = whatsapp.merge if whatsapp and whatsapp.hop == "bridge" else 0.0
+        new = await self.letters.accept(business, person, event.id, letter, wait)
+        return "accepted" if new else "duplicate"
+
+    async def _forward(self, piece: Piece, guard: Guard) -> None:
+        """An event for the business's own agent, behind what came before it."""
+        business = guard.policy.name
+        who = getattr(piece.event, "who", Who())
+        person = await self._person(who, business) if who.known else ACCOUNT
+        changes = [entry.get("changes") for entry in piece.body["entry"]]
+        name = sha256(json.dumps(changes, sort_keys=True).encode()).hexdigest()[:32]
+        letter = {"what": "event", "id": name, "person": person, "number": piece.event.number,
+                  "body": piece.body, "kept": self.clock()}  # fmt: skip
+        await self.letters.accept(business, person, f"event.{name}", letter)
+
+
+STATES = frozenset({"sent", "delivered", "read", "played", "failed"})
+KINDS = {Revoked: "revoke", Echo: "echo", Status: "status", Preference: "preferences",
+         Moved: "identity", Call: "call"}  # fmt: skip
+
+
+def _kind(event: Event) -> str:
+    """The label an event is counted under."""
+    return event.kind if isinstance(event, Inbound | Other) else KINDS[type(event)]
+
+
+def _is_relay(guard: Guard) -> bool:
+    """Whether the business has an agent of its own."""
+    whatsapp = guard.policy.whatsapp
+    return whatsapp is not None and whatsapp.hop == "relay"
+
+
+def _letter(event: Inbound | Revoked, person: str, now: float) -> dict[str, Any]:
+    """A message as the mailbox keeps it: what is needed to judge it and to answer."""
+    kept = {"id": event.id, "number": event.number, "person": person, "phone": event.who.phone,
+            "bsuid": event.who.bsuid, "kept": now}  # fmt: skip
+    if isinstance(event, Revoked):
+        return kept | {"what": "revoke", "original": event.original}
+    said = {"kind": event.kind, "text": event.text, "at": event.at, "edits": event.edits}
+    return kept | {"what": "message", **said}

@@ -1,0 +1,196 @@
+"""An agent's message through the guard: may it leave now, what does it say, what goes instead."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from aiohttp import web
+
+from guardproxy.core.identity import person_key
+from guardproxy.core.message import Memory, Turn
+from guardproxy.core.verdict import Allow, Rewrite
+from guardproxy.edges.llm import answers
+from guardproxy.edges.whatsapp import outgoing
+from guardproxy.edges.whatsapp.faults import fault
+from guardproxy.edges.whatsapp.graph import ALARMING
+from guardproxy.edges.whatsapp.markup import parts
+from guardproxy.edges.whatsapp.outbox import FREE
+from guardproxy.edges.whatsapp.outgoing import Outgoing
+from guardproxy.pipeline.answer import Answer
+from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.halves import run_answer
+from guardproxy.pipeline.reply import disclosure
+from guardproxy.pipeline.turn import Outcome
+
+ALONE = 40  # characters: a caption, a title or a button below this says too little to be judged
+LABELS = 120  # characters: so many of them together could say something
+STOPPED = 131050  # Meta: the customer stopped marketing messages
+
+Forward = Callable[[dict[str, Any]], Awaitable[tuple[int, Any]]]
+
+# Why a message may not leave: Graph's code, its HTTP status, and what to do.
+AGAINST = {
+    "paused": (131026, 409, "a person is talking to this customer: the bot's messages are held"),
+    "opted_out": (131050, 400, "this customer asked to hear nothing; do not try again"),
+    "window": (131047, 400, "over 24 hours since the customer wrote: send an approved template"),
+    "pair": (131056, 400, "too many messages to this customer: 45 at once, then one in 6 seconds"),
+    "number": (130429, 400, "too many messages of this number in one second"),
+}
+
+
+class People(Protocol):
+    """What is kept of customers. Everything raises StoreError when the store is lost."""
+
+    async def meet(
+        self, business: str, ids: tuple[str, ...], *, wrote: float | None = None, number: str = ""
+    ) -> str:
+        """The one name of whoever has these ids."""
+
+    async def leave(
+        self, business: str, number: str, person: str, *, kind: str = "service",
+        agent: bool = True, now: float | None = None,
+    ) -> Any:  # fmt: skip
+        """Its `why`, `wait` and `month`."""
+
+    async def disclosed(self, business: str, person: str) -> None:
+        """The person has been told that a bot talks."""
+
+    async def marketing(self, business: str, person: str, *, stops: float | None) -> None:
+        """Marketing stopped or resumed."""
+
+    async def alarm(self, business: str, kind: str, now: float) -> str:
+        """An escalation to the operator."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """`count(outcome)` counts sends, `alarmed(kind)` alarms; `tell(event, **fields)` logs."""
+
+    people: People
+    secret: bytes
+    on_refusal: Literal["completion", "error"]
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    tell: Callable[..., None]
+    count: Callable[[str], None]
+    alarmed: Callable[[str], None]
+
+    async def send(
+        self, body: Any, forward: Forward, guard: Guard, *, number: str, caller: str,
+        marketing: bool,
+    ) -> web.Response:  # fmt: skip
+        """One message. WireError when it is none, StoreError when nothing can be known of it."""
+        message = outgoing.read(body)
+        wrong = outgoing.misshapen(message.body)
+        if wrong:
+            self.count("malformed")
+            return fault(131009, wrong)
+        business = guard.policy.name
+        ids = (message.group,) if message.group else (message.who.phone, message.who.bsuid)
+        hashed = tuple(person_key(self.secret, one) for one in ids if one)
+        person = await self.people.meet(business, hashed)
+        kind = "marketing" if marketing else message.kind
+        refused = await self._held(business, number, person, kind)
+        if refused is not None:
+            return refused
+        turn = Turn(
+            id=self.new_id(), business=business, surface="graph", messages=(), now=self.clock(),
+            person=person, conversation=person, caller=caller, counted=False,
+        )  # fmt: skip
+        outcome = (
+            await self._judge(turn, message, guard) if message.texts or message.links else None
+        )
+        told, refusal = self._told(message, outcome, guard)
+        if refusal is not None:
+            self.count("refused")
+            return refusal
+        memory = outcome.turn.recalled if outcome else Memory()
+        if outcome and guard.policy.disclosure_first_turn and not memory.disclosed:
+            words = disclosure(guard.policy, outcome.language)
+            told, before = outgoing.opened(told, words), told
+            if told != before and not message.group:
+                await self.people.disclosed(business, person)
+        told = told if told.get("biz_opaque_callback_data") else told | {
+            "biz_opaque_callback_data": turn.id
+        }  # fmt: skip
+        return await self._out(told, forward, outcome, number=number, person=person, guard=guard)
+
+    async def _held(
+        self, business: str, number: str, person: str, kind: str
+    ) -> web.Response | None:
+        """The refusal of a message that may not leave now."""
+        of = kind if kind in ("template", "marketing") else "service"
+        may = await self.people.leave(business, number, person, kind=of)
+        if may.why == "ok":
+            if may.month == FREE and of == "service":
+                self.tell("budget", business=business, messages=FREE)
+            return None
+        self.count(f"held_{may.why}")
+        code, status, details = AGAINST[may.why]
+        return fault(code, details, status=status, wait=may.wait)
+
+    async def _judge(self, turn: Turn, message: Outgoing, guard: Guard) -> Outcome:
+        """What the message says: each text by itself, so that none hides behind another."""
+        said = [t for t in message.texts if len(t) >= ALONE or message.kind == "text"]
+        labels = "\n".join(text for text in message.texts if text not in said)
+        if len(labels) > LABELS:
+            said.append(labels)
+        answer = Answer("\n".join(said), parts=tuple(said) if len(said) > 1 else ())
+        return await run_answer(turn, answer, guard, "\n".join((labels, *message.links)).strip())
+
+    def _told(
+        self, message: Outgoing, outcome: Outcome | None, guard: Guard
+    ) -> tuple[dict[str, Any], web.Response | None]:
+        """What goes out in the end, or the error that is answered instead."""
+        if outcome is None or isinstance(outcome.verdict, Allow):
+            return message.body, None
+        if isinstance(outcome.verdict, Rewrite):
+            return outgoing.rewritten(message.body, guard.mend), None
+        # a template is no free-form text: it may be outside the window, where only it may go
+        if self.on_refusal == "error" or message.kind == "template" or not outcome.reply:
+            details = f"guardproxy: {outcome.verdict.name} by {outcome.verdict.rule}"
+            return message.body, fault(131009, details, headers=answers.headers(outcome))
+        return outgoing.with_text(message.body, outcome.reply), None
+
+    async def _out(
+        self, told: dict[str, Any], forward: Forward, outcome: Outcome | None, *, number: str,
+        person: str, guard: Guard,
+    ) -> web.Response:  # fmt: skip
+        """To Graph, a long text in parts; the first answer, or the first that failed."""
+        first: web.Response | None = None
+        for count, part in enumerate(_split(told)):
+            if count:
+                held = await self._held(guard.policy.name, number, person, "service")
+                if held is not None:
+                    return held
+            status, answer = await forward(part)
+            await self._learn(answer, guard.policy.name, person)
+            headers = answers.headers(outcome) if outcome else {}
+            response = web.json_response(answer, status=status, headers=headers)
+            if status >= 300:
+                self.count("failed")
+                return response
+            self.count("sent")
+            first = first or response
+        assert first is not None  # noqa: S101  there is at least one part
+        return first
+
+    async def _learn(self, answer: Any, business: str, person: str) -> None:
+        """What an error of Graph's says beyond the one send."""
+        found = answer.get("error") if isinstance(answer, dict) else None
+        code = found.get("code") if isinstance(found, dict) else None
+        if code in ALARMING:
+            kind = f"error.{code}"
+            case = await self.people.alarm(business, kind, self.clock())
+            self.alarmed(kind)
+            self.tell("alarm", kind=kind, business=business, escalation=case)
+        if code == STOPPED:
+            await self.people.marketing(business, person, stops=self.clock())
+
+
+def _split(told: dict[str, Any]) -> list[dict[str, Any]]:
+    """A text longer than one message in several, cut at sentences."""
+    text = told.get("text")
+    if told.get("type", "text") != "text" or not isinstance(text, dict):
+        return [told]
+    return [told | {"text": text | {"body": part}} for part in parts(text["body"])]
