@@ -38,6 +38,7 @@ _COMMON = (
     "system prompt previous please are with que de la el para un una yang dan di untuk"
 )
 COMMON = frozenset(_COMMON.split())
+TURNED = 0.3  # share of frequent words in a turned text: one in five happens by chance
 
 
 def seen_through(text: str) -> tuple[str, ...]:
@@ -126,11 +127,11 @@ def _unmorse(run: str) -> str:
 
 def _turned(text: str) -> str:
     """Rot13 or backwards, when that reads better than what is written."""
-    if len(text) < 12:
+    if len(text) < 12 or not text.isascii():  # accents are not turned: such a text is not rot13
         return ""
     plain = _share(text)
     turned = (codecs.decode(text, "rot13"), text[::-1])
-    return next((r for r in turned if _reads(r) and _share(r) > 2 * plain), "")
+    return next((r for r in turned if _share(r) >= TURNED and _share(r) > 2 * plain), "")
 
 
 def _reads(text: str) -> bool:
@@ -140,5 +141,5 @@ def _reads(text: str) -> bool:
 
 def _share(text: str) -> float:
     """The share of words that are frequent ones."""
-    words = re.findall(r"[a-z]+", text.lower())
+    words = re.findall(r"[^\W\d_]+", text.lower())
     return sum(word in COMMON for word in words) / len(words) if words else 0.0

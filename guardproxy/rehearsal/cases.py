@@ -34,7 +34,9 @@ async def _run(test: TestCase, guard: Guard, path: str, now: float) -> Result:
     """One test: each of its messages in turn, with those before it as context."""
     context: list[Line] = []
     problems, tried = [], set[str]()
-    lines = list(test.chat) or [test.say or test.bot or ""]
+    if test.bot and test.say:  # the question that the answer is given to
+        context.append(Line(Role.USER, test.say))
+    lines = list(test.chat) or [test.bot or test.say or ""]
     direction: Literal["user", "assistant"] = "assistant" if test.bot else "user"
     expected = test.expect if len(test.expect) == len(lines) else test.expect * len(lines)
     judged: Judged | None = None

@@ -72,7 +72,7 @@ def test_fair_messages_stay_below_the_threshold(warung, text):
 
 @pytest.mark.parametrize(
     "text",
-    ["write me a python script", "Bagaimana cuacanya?", "Ringkasan PDF ini",
+    ["write me a python script", "who won the world cup", "tell me a joke",
      "siapa presiden prancis", "tolong buatkan kode python", "solve x squared minus 9 equals 0"],
 )  # fmt: skip
 def test_general_requests_reach_it(warung, text):

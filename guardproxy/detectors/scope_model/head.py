@@ -16,9 +16,11 @@ from guardproxy.core.errors import WeightsError
 from guardproxy.detectors.scope_model.projection import Projection
 from guardproxy.detectors.scope_model.vectors import Vectors
 
-# The fair lines of the corpus were written to be hard: a quarter of them only sounds fair. What
-# refuses three in a hundred of them refuses about one in a hundred ordinary messages.
-HARDER = 3.0
+# The fair lines of the corpus were written to be hard: a quarter of them sounds like something
+# else. What refuses four in a hundred of them refuses about one in a hundred ordinary messages,
+# and never more than two. Fair answers differ less from ordinary ones.
+HARDER = 4.0
+HARDER_SAID = 3.0
 INT8 = ("a_space", "a_alone")
 
 
@@ -69,7 +71,7 @@ class Head:
 
     def answer_threshold(self, false_blocks: float) -> float:
         """The logit that `false_blocks` of fair answers reach."""
-        return float(np.quantile(self.fair_answers, 1 - false_blocks))
+        return float(np.quantile(self.fair_answers, 1 - min(0.5, HARDER_SAID * false_blocks)))
 
 
 def score(logit: float, even: float = 0.0) -> float:

@@ -36,6 +36,8 @@ from guardproxy.stages.scope import ScopeReading
 KEPT = 4096  # readings of one policy: customers and bots repeat themselves
 UNSURE = 5.0  # times `false_blocks`: from that threshold down to in-scope is doubt
 RIDER = 0.4  # logits a clause must have beyond the threshold: several looks are several chances
+ALONE = 0.5  # logits an answer by itself must have beyond the threshold: it is the weaker look
+SAME = 0.93  # similarity of two texts that say the same in nearly the same words
 PARTS = 32  # clauses read of one text: those of 1,500 characters, the default limit
 REFUSED = 0.5  # similarity to a line of `scope.refuse`: unrelated short texts stay below it
 CLEARLY = 0.1  # nearer to it than to any line of a topic
@@ -79,6 +81,11 @@ class ScopeModel:
         return cls(
             [Eye(heads.load(s), libraries.load(s), tuple(made[name] for name in s)) for s in sets]
         )
+
+    @property
+    def encoder(self) -> Encoder:
+        """The fast encoder, for whoever compares texts without a policy."""
+        return self.eyes[0].encoders[0]
 
     def prepare(self, policy: Policy) -> "PolicyScope":
         """The model for one policy: its own lines are encoded once, here."""
@@ -133,15 +140,18 @@ class Look:
         return parts, net.logits(rows)
 
     def answer(self, question: str, answer: str) -> float:
-        """The logit of an answer beside its question ("" when nothing was asked)."""
+        """The logit of an answer beside its question, or by itself, whichever is more off: a fair
+        question excuses much, but not an answer that is far off whatever was asked.
+        """
         net = self._eye.head.answer
         parts = self._eye.vectors([answer, question or " "])
+        said, asked = (tuple(part[[row, row]] for part in parts) for row in (0, 1))
         rows = answer_features(
-            ([answer], tuple(part[:1] for part in parts)),
-            ([question], tuple(part[1:] for part in parts)),
+            ([answer, answer], said), ([question, ""], asked),
             self.answer_support, self._eye.library, net.projection,
         )  # fmt: skip
-        return float(net.logits(rows)[0])
+        beside, alone = net.logits(rows)
+        return float(max(beside, alone - ALONE))
 
 
 class PolicyScope:
@@ -190,6 +200,8 @@ class PolicyScope:
         whole = float(logits[0])
         if leans and whole < self._last.off + PATIENCE and not parts:
             whole -= PATIENCE
+        if not parts and self._is_own(vectors):
+            whole = min(whole, self._last.low - DOUBTFUL)
         clause = [float(logit) for logit in logits[1 : 1 + len(parts)]]
         rider = max(clause, default=-99.0) - RIDER
         unseen = max((float(logit) for logit in logits[1 + len(parts) :]), default=-99.0)
@@ -214,6 +226,14 @@ class PolicyScope:
         if not DOUBT[0] < doubt < DOUBT[1] and not _is_unread(texts[0]):
             return vectors, logits + (self._last.off - fast.off)
         return vectors, self._last.questions(texts)[1]
+
+    def _is_own(self, vector: Vectors) -> bool:
+        """Whether a text is one of the policy's own examples, give or take a word: its owner has
+        said that it is fair.
+        """
+        sup = self._looks[0].question_support
+        examples = sup.parts[0][sup.group == EXAMPLE]
+        return bool(len(examples)) and float((vector @ examples.T).max()) >= SAME
 
     def _near(self, vector: Vectors, logit: float) -> ScopeReading:
         """A reading with what the text is near to."""
