@@ -21,6 +21,8 @@ help:  ## what there is
 demo: .venv/run  ## everything on this machine: a phone in the browser, no key, no network
 	$(BIN)/guardproxy demo
 
+# the encoder that every installation has; tests of the second one name it themselves
+test slow: export GUARDPROXY_SCOPE_ENCODERS = use
 test: .venv/dev  ## the test suite, without the slow parts
 	$(BIN)/python -m pytest -m 'not slow and not faults and not browser and not clients'
 

@@ -16,9 +16,9 @@ from guardproxy.core.errors import WeightsError
 from guardproxy.detectors.scope_model.projection import Projection
 from guardproxy.detectors.scope_model.vectors import Vectors
 
-# The fair lines of the corpus were written to be hard: a quarter of them sounds like something
-# else. What refuses four in a hundred of them refuses about one in a hundred ordinary messages,
-# and never more than two. Fair answers differ less from ordinary ones.
+# The fair lines of the corpus were written to be hard; ordinary messages, such as the examples that
+# owners give, are refused ten times less often at the same threshold. Four is nearer to traffic of
+# nothing but our lines than to traffic of nothing but such examples. Answers differ less.
 HARDER = 4.0
 HARDER_SAID = 3.0
 INT8 = ("a_space", "a_alone")
