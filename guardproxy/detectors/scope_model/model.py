@@ -38,6 +38,7 @@ UNSURE = 5.0  # times `false_blocks`: from that threshold down to in-scope is do
 RIDER = 0.4  # logits a clause must have beyond the threshold: several looks are several chances
 ALONE = 0.5  # logits an answer by itself must have beyond the threshold: it is the weaker look
 SAME = 0.93  # similarity of two texts that say the same in nearly the same words
+PROSE = 4  # words a paragraph must have to say anything
 PARTS = 32  # clauses read of one text: those of 1,500 characters, the default limit
 REFUSED = 0.5  # similarity to a line of `scope.refuse`: unrelated short texts stay below it
 CLEARLY = 0.1  # nearer to it than to any line of a topic
@@ -140,18 +141,21 @@ class Look:
         return parts, net.logits(rows)
 
     def answer(self, question: str, answer: str) -> float:
-        """The logit of an answer beside its question, or by itself, whichever is more off: a fair
-        question excuses much, but not an answer that is far off whatever was asked.
+        """The logit of an answer beside its question, or of the answer or a paragraph of it by
+        itself, whichever is more off: a fair question excuses much, but not an answer that is far
+        off whatever was asked.
         """
         net = self._eye.head.answer
-        parts = self._eye.vectors([answer, question or " "])
-        said, asked = (tuple(part[[row, row]] for part in parts) for row in (0, 1))
+        texts = [answer, answer, *_paragraphs(answer)]
+        parts = self._eye.vectors([*texts, question or " "])
+        said = tuple(part[:-1] for part in parts)
+        asked = tuple(np.repeat(part[-1:], len(texts), axis=0) for part in parts)
         rows = answer_features(
-            ([answer, answer], said), ([question, ""], asked),
+            (texts, said), ([question, *[""] * (len(texts) - 1)], asked),
             self.answer_support, self._eye.library, net.projection,
         )  # fmt: skip
-        beside, alone = net.logits(rows)
-        return float(max(beside, alone - ALONE))
+        logits = net.logits(rows)
+        return float(max(logits[0], logits[1:].max() - ALONE))
 
 
 class PolicyScope:
@@ -298,6 +302,13 @@ def _parts(text: str) -> list[str]:
     """What of a text may be a request of its own; [] when it is one short request."""
     runs = [run for clause in clauses(text) for run in windows(clause)]
     return [run for run in runs if len(run.split()) > 2][:PARTS] if len(runs) > 1 else []
+
+
+def _paragraphs(answer: str) -> list[str]:
+    """The paragraphs of an answer that has several and says something in each."""
+    found = [part.strip() for part in answer.split("\n\n")]
+    found = [part for part in found if len(part.split()) >= PROSE][:PARTS]
+    return found if len(found) > 1 else []
 
 
 def _is_unread(text: str) -> bool:

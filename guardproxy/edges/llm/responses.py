@@ -164,7 +164,7 @@ def _told(response: Body, seen: tuple[str, ...] = ()) -> Told:
         if response.get("error") or response.get("status") in ("failed", "cancelled"):
             raise UpstreamError("the LLM backend reported that it failed")
         items = response["output"]
-        said = "\n".join(text for item in items for text in _said(item)).strip()
+        said = "\n\n".join(text for item in items for text in _said(item)).strip()
         rest = [text for item in items for text in _beside(item)]
         usage = response.get("usage") or {}
         tokens = int(usage.get("total_tokens") or 0)
