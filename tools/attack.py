@@ -21,11 +21,19 @@ def spoken(row: dict) -> tuple[str, tuple[Line, ...]]:
     """The last message of a row, and what came before it."""
     turns = row.get("turns") or row.get("messages") or []
     said = [t if isinstance(t, dict) else {"role": "user", "content": t} for t in turns]
+    said = [{**t, "content": words(t.get("content"))} for t in said]
     said = [t for t in said if t.get("role") in ("user", "assistant")]
     if said and said[-1]["role"] == "user":
         before = tuple(Line(Role(t["role"]), t["content"]) for t in said[:-1])
         return said[-1]["content"], before
     return row["text"], ()
+
+
+def words(content: object) -> str:
+    """The text of a content, whatever its shape."""
+    if isinstance(content, list):
+        return "\n".join(str(p.get("text", "")) if isinstance(p, dict) else str(p) for p in content)
+    return str(content or "")
 
 
 async def run(args: argparse.Namespace) -> None:

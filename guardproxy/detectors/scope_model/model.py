@@ -271,6 +271,8 @@ class PolicyScope:
                 logit = self._last.answer(question, answer)
             else:
                 logit += self._last.answer_off - fast.answer_off
+        elif _is_unread(answer):  # could not be read: doubt, whatever the number says
+            logit = min(logit, fast.answer_off - DOUBTFUL)
         return ScopeReading(
             score=heads.score(logit, self._answer_even),
             archetype="general" if logit >= self._last.answer_off else None,
