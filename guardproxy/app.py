@@ -1,15 +1,10 @@
 """Builds the running program; the only module that knows every other one."""
 
 import asyncio
-import base64
-import hashlib
-import logging
-import os
-import secrets
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -27,11 +22,12 @@ from guardproxy.detectors.reading import Reading
 from guardproxy.detectors.scope_model.model import ScopeModel
 from guardproxy.detectors.tokens import counter
 from guardproxy.edges.admin import health
-from guardproxy.edges.llm import answers
 from guardproxy.edges.llm import routes as llm
 from guardproxy.edges.llm.caller import Callers
 from guardproxy.edges.llm.hop import Hop
 from guardproxy.edges.whatsapp import hops
+from guardproxy.keeping import connect, own_store, seal, secret_key, store_url
+from guardproxy.listening import background, in_api_shape, listen, told_to_stop
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
 from guardproxy.pipeline.guard import Conversations as Remembers
@@ -41,14 +37,12 @@ from guardproxy.policy import load, packs
 from guardproxy.policy.compiled import Policy
 from guardproxy.settings import Settings, environment, read_settings
 from guardproxy.stages import Readers
-from guardproxy.store import embedded
 from guardproxy.store.conversations import Conversations
 from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
 from guardproxy.upstream.client import Backend, Upstream, Waits
 
 BODY = 4 << 20  # bytes of one request: Meta's largest webhook is 3 MiB, prompts stay below
-GRACE = 20.0  # seconds for turns under way when told to stop
 LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -98,51 +92,6 @@ async def bench_guard(path: Path) -> Guard:
 def now() -> float:
     """Seconds since 1970."""
     return time.time()
-
-
-def store_url(settings: Settings) -> tuple[str, embedded.Embedded | None]:
-    """Where the store is: the one that is set, the one that runs here, or one started now."""
-    if settings.redis_url:
-        return settings.redis_url, None
-    there = embedded.running(settings.data_dir)
-    if there is not None:
-        return there, None
-    started = embedded.start(settings.data_dir, time.sleep)
-    return started.url, started
-
-
-def own_store(settings: Settings) -> tuple[str, embedded.Embedded | None]:
-    """The same for a server: an embedded store has one owner, and it starts it."""
-    if settings.redis_url:
-        return settings.redis_url, None
-    started = embedded.start(settings.data_dir, time.sleep)
-    return started.url, started
-
-
-def secret_key(settings: Settings) -> bytes:
-    """The key of all hashes: set, or made once and kept beside the embedded store."""
-    given = settings.secret_key.get_secret_value()
-    if given:
-        return given.encode()
-    if settings.redis_url:
-        message = (
-            "GUARDPROXY_SECRET_KEY is not set; with GUARDPROXY_REDIS_URL several processes share "
-            "it: set it to a long random text, the same for all"
-        )
-        raise SettingsError(message)
-    path = settings.data_dir / "secret"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32))
-    except FileExistsError:
-        pass
-    return path.read_text("utf-8").encode()
-
-
-def connect(url: str) -> Connection:
-    """A connection to the store."""
-    return Connection(url, time.monotonic)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -242,22 +191,6 @@ ALARMS = frozenset(
 )  # fmt: skip
 
 
-@web.middleware
-async def in_api_shape(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Whatever goes wrong leaves as JSON in the API's shape; nothing ends the process."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return answers.error(error.status, f"{request.method} {request.path}: {error.reason}")
-    except Exception:  # noqa: BLE001  aiohttp's boundary: one request fails alone
-        log.log.exception("request")
-        return answers.error(500, "guardproxy could not serve this request; its log says why")
-
-
 @dataclass(frozen=True, slots=True)
 class Running:
     """A started program: its shelf, its parts, and the addresses it listens on."""
@@ -308,7 +241,7 @@ async def running(
         mail, bridge = hops.build(
             hops.Parts(
                 settings=settings, shelf=shelf, session=session, connection=connection,
-                upstream=upstream, callers=callers, secret=secret, seal=Fernet(_seal(secret)),
+                upstream=upstream, callers=callers, secret=secret, seal=Fernet(seal(secret)),
                 mail=program.mail, tell=log.event, seen=program.seen, sent=program.sent,
                 alarmed=program.alarmed,
             )
@@ -316,7 +249,7 @@ async def running(
         public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
         public.add_routes([*llm.routes(hop), *mail])
         admin = _admin_app(settings, program, shelf, extra)
-        group = await stack.enter_async_context(_background())
+        group = await stack.enter_async_context(background())
         group.create_task(bridge.run())
         group.create_task(_reload_on_change(shelf, program, callers))
         at = await listen(stack, public, options.listen, share=worker is not None)
@@ -367,11 +300,6 @@ async def _judge(settings: Settings, metrics: Metrics, stack: AsyncExitStack) ->
     return made
 
 
-def _seal(secret: bytes) -> bytes:
-    """The key that encrypts mail at rest, as Fernet wants it."""
-    return base64.urlsafe_b64encode(hashlib.sha256(b"mail" + secret).digest())
-
-
 def _admin_app(
     settings: Settings, program: Program, shelf: Shelf, extra: Sequence[web.RouteDef]
 ) -> web.Application:
@@ -389,55 +317,6 @@ def _admin_app(
 
     app.add_routes([*health.routes(partial(program.examine, shelf), figures), *extra])
     return app
-
-
-@asynccontextmanager
-async def _background() -> AsyncIterator[asyncio.TaskGroup]:
-    """Tasks that live as long as the program, and end with it."""
-
-    async def until_cancelled(ready: asyncio.Event, held: list[asyncio.TaskGroup]) -> None:
-        async with asyncio.TaskGroup() as group:
-            held.append(group)
-            ready.set()
-            await asyncio.Event().wait()
-
-    async with asyncio.TaskGroup() as outer:
-        ready: asyncio.Event = asyncio.Event()
-        held: list[asyncio.TaskGroup] = []
-        keeper = outer.create_task(until_cancelled(ready, held))
-        await ready.wait()
-        try:
-            yield held[0]
-        finally:
-            keeper.cancel()
-
-
-async def listen(
-    stack: AsyncExitStack,
-    app: web.Application,
-    where: tuple[str, int] | Path,
-    *,
-    share: bool = False,
-) -> str:
-    """Listen, and stop with the stack; the address, with the port that was really taken."""
-    runner = web.AppRunner(
-        app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE,
-        logger=logging.getLogger("aiohttp"),
-    )  # fmt: skip
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    if isinstance(where, Path):
-        await web.UnixSite(runner, str(where)).start()
-        return str(where)
-    host, port = where
-    try:
-        await web.TCPSite(runner, host, port, reuse_port=share or None).start()
-    except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
-        raise SettingsError(message) from error
-    address = runner.addresses[0]
-    shown = f"[{address[0]}]" if ":" in address[0] else address[0]
-    return f"http://{shown}:{address[1]}"
 
 
 async def _reload_on_change(shelf: Shelf, program: Program, callers: Callers) -> None:
@@ -491,12 +370,7 @@ async def serve(settings: Settings, options: Options, *, worker: Path | None = N
             started.stop()
 
 
-async def told_to_stop() -> None:
-    """Until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    await stop.wait()
-
-
-__all__ = ["Options", "PolicyError", "Running", "bench_guard", "policy_files", "running", "serve"]
+__all__ = [
+    "Options", "PolicyError", "Running", "bench_guard", "connect", "listen", "own_store",
+    "policy_files", "running", "secret_key", "serve", "store_url", "told_to_stop",
+]  # fmt: skip
