@@ -21,7 +21,7 @@ USE_FILES = {
     "sp.model": "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
 }
 E5_FILES = {"e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"}
-ADAPTER = "adapter.npz"  # what training added to e5; made by tools/scope/adapter.py
+ADAPTER = "adapter.npz"  # what fine-tuning added to e5; see docs/scope-model.md
 USE_MOST = 1200  # characters read of one text: about 250 tokens, 9 ms; its start and its end
 E5_MOST = 400  # about 90 tokens, 100 ms: it is the slow one
 
