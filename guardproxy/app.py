@@ -14,6 +14,7 @@ from aiohttp import ClientSession, TCPConnector, web
 from cryptography.fernet import Fernet
 from watchfiles import awatch
 
+from guardproxy import escalating
 from guardproxy.core.errors import GuardproxyError, PolicyError, SettingsError, StoreError
 from guardproxy.detectors import judge as detectors_judge
 from guardproxy.detectors import patterns
@@ -30,6 +31,7 @@ from guardproxy.keeping import connect, own_store, seal, secret_key, store_url
 from guardproxy.listening import background, in_api_shape, listen, told_to_stop
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
+from guardproxy.people.desk import Desk
 from guardproxy.pipeline.guard import Conversations as Remembers
 from guardproxy.pipeline.guard import Guard, Judge, Observe, Tokens, build
 from guardproxy.pipeline.shelf import Shelf
@@ -193,12 +195,15 @@ ALARMS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A started program: its shelf, its parts, and the addresses it listens on."""
+    """A started program: its shelf, its parts, the addresses it listens on, and the desk that
+    colleagues work at.
+    """
 
     shelf: Shelf
     program: Program
     public: str
     admin: str
+    desk: Desk
 
 
 @asynccontextmanager
@@ -246,6 +251,9 @@ async def running(
                 alarmed=program.alarmed,
             )
         )  # fmt: skip
+        desk = escalating.desk(
+            settings, connection, session, partial(policy_of, shelf), program.sent
+        )  # fmt: skip
         public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
         public.add_routes([*llm.routes(hop), *mail])
         admin = _admin_app(settings, program, shelf, extra)
@@ -257,7 +265,13 @@ async def running(
         log.event(
             "serving", public=at, admin=admin_at, policies=[g.policy.ref for g in shelf.guards]
         )
-        yield Running(shelf, program, at, admin_at)
+        yield Running(shelf, program, at, admin_at, desk)
+
+
+def policy_of(shelf: Shelf, business: str) -> Policy | None:
+    """The policy of a business as it is served now."""
+    guard = shelf.named(business)
+    return guard.policy if guard else None
 
 
 def _upstream(settings: Settings, session: ClientSession, metrics: Metrics) -> Upstream:

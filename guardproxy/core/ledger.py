@@ -56,15 +56,32 @@ class Case:
     rule: str
     pauses: bool
     language: str
-    reason: str = ""  # the refused draft or the customer's words, masked as the policy says
+    reason: str = ""  # the customer's words, masked as the policy says
     sla: float | None = None  # seconds
+    policy: str = ""  # name@rev that decided
+    surface: str = ""
+    score: float = 0.0  # off-scope, 0..1
+    draft: str = ""  # the refused answer, masked likewise; "" where none was made
+    address: str = ""  # sealed: where a person's reply goes; "" where guardproxy has no number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One line of a conversation as a colleague reads it. `at` in seconds since 1970; `by`: which
+    colleague, where one spoke.
+    """
+
+    who: Literal["customer", "bot", "person"]
+    text: str
+    at: float
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
     """What one turn leaves behind, written in one step.
 
-    `lines` are added to the conversation's history (nothing of a refused turn is).
+    `lines` are added to the conversation's history, for the model: nothing of a refused turn is.
     `record` is the decision record, kept for `keep` seconds and readable by `turn`.
     `spent`: tokens used; what the ticket reserved beyond it is given back.
     """
@@ -79,6 +96,8 @@ class Closing:
     record: dict[str, Any]
     keep: float
     lines: tuple[Line, ...] = ()
+    talk: str | None = None  # the conversation whose transcript `said` goes to
+    said: tuple[Said, ...] = ()  # refused turns too, masked as the policy says
     off_topic: bool = False
     offered: str = ""
     language: str = ""

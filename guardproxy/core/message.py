@@ -89,6 +89,7 @@ class Turn:
     person: str | None = None
     conversation: str | None = None
     caller: str = "local"
+    address: str = ""  # sealed: the number a person's reply would go to; "" where there is none
     counted: bool = True  # False: costs no message (ends in a tool result, counted on another hop)
     judged: bool = False  # what the customer said was let in on another hop
     memory: Memory | Failed = field(default_factory=Memory)

@@ -5,10 +5,11 @@ This is what every edge calls. Edges give a Turn and a way to ask the model; the
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from guardproxy.core.errors import StoreError, UpstreamError
 from guardproxy.core.finding import Failed, Finding
-from guardproxy.core.ledger import Case, Closing, Ticket
+from guardproxy.core.ledger import Case, Closing, Said, Ticket
 from guardproxy.core.message import Line, Memory, Role, Turn
 from guardproxy.core.phases import Phase
 from guardproxy.core.trace import Trace
@@ -19,8 +20,10 @@ from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.record import record_of
 from guardproxy.pipeline.reply import disclosure, reply_to
 from guardproxy.policy.compiled import Channel, Policy
+from guardproxy.stages import Patterns
 
 OFF_TOPIC = ("scope.", "drift", "output.off_topic", "input.injection")  # rules that count as drift
+SCREENFUL = 500  # characters of a case's texts: what whoever takes it reads at a glance
 MASKED = {"card": "mask", "iban": "mask", "id_number": "mask", "phone": "mask", "email": "mask"}
 
 
@@ -262,6 +265,8 @@ def _closing(ended: Ended, guard: Guard, said: _Said) -> Closing:
         record=record,
         keep=policy.privacy.keep,
         lines=_lines(ended, said) if answered and own else (),
+        talk=turn.conversation or turn.person,
+        said=_spoken(ended, guard, said),
         off_topic=not isinstance(verdict, Allow) and verdict.rule.startswith(OFF_TOPIC),
         offered=_offered(ended, guard, said),
         language=said.language,
@@ -292,6 +297,16 @@ def _lines(ended: Ended, said: _Said) -> tuple[Line, ...]:
     return (Line(Role.USER, ended.turn.text, ids), Line(Role.ASSISTANT, answer, ids))
 
 
+def _spoken(ended: Ended, guard: Guard, said: _Said) -> tuple[Said, ...]:
+    """What was said this turn, for the colleague who may have to go on from here."""
+    turn = ended.turn
+    answer = spoken(said.reply, ended) or ""
+    return (
+        Said(who="customer", text=kept_text(turn.text, guard), at=turn.now),
+        Said(who="bot", text=kept_text(answer, guard), at=turn.now),
+    )
+
+
 def _offered(ended: Ended, guard: Guard, said: _Said) -> str:
     """The channel the customer was just offered; a yes to it will be a request."""
     if isinstance(ended.verdict, Redirect) and said.channel is not None:
@@ -314,16 +329,26 @@ def _case(ended: Ended, guard: Guard, said: _Said) -> Case | None:
         rule=verdict.rule,
         pauses=channel.pauses,
         language=said.language,
-        reason=kept_text(ended.turn.text, guard)[:500],  # a screenful for whoever takes it
+        reason=kept_text(ended.turn.text, guard)[:SCREENFUL],
         sla=channel.sla,
+        policy=guard.policy.ref,
+        surface=ended.turn.surface,
+        score=round(ended.trace.score, 4),
+        draft=kept_text(ended.answer.text if ended.answer else "", guard)[:SCREENFUL],
+        address=ended.turn.address,
     )
 
 
 def kept_text(text: str, guard: Guard) -> str:
-    """A customer's words as they may be kept: `privacy.text` says masked, whole, or not at all."""
-    match guard.policy.privacy.text:
+    """A customer's words as the policy lets them be kept."""
+    return as_kept(text, guard.policy.privacy.text, guard.readers.patterns)
+
+
+def as_kept(text: str, how: Literal["mask", "keep", "drop"], patterns: Patterns) -> str:
+    """Words as they may be kept: `privacy.text` says masked, whole, or not at all."""
+    match how:
         case "mask":
-            return guard.readers.patterns.mask(text, MASKED)[0]
+            return patterns.mask(text, MASKED)[0]
         case "keep":
             return text
         case "drop":

@@ -6,13 +6,16 @@ from typing import Any
 
 from guardproxy.core.ledger import Closing, Limit, Ticket
 from guardproxy.core.message import Count, Line, Memory, Role
-from guardproxy.core.phases import Phase
+from guardproxy.core.phases import NEXT, Move, Phase
 from guardproxy.store import keys
 from guardproxy.store.redis import Connection
 
 LINES = 20  # of history: ten exchanges, what a model needs to follow a chat
+SPOKEN = 40  # lines of a transcript: what a colleague reads before answering
 HISTORY_KEPT = 86_400  # seconds: WhatsApp's own customer-service window
 REPLY_KEPT = 86_400  # seconds: a reply that could not be sent for a day is no reply any more
+
+ASKED = {phase: after for (phase, move), after in NEXT.items() if move is Move.ASK}
 
 
 class Conversations:
@@ -50,6 +53,9 @@ class Conversations:
             "replies": closing.to_send,
             "reply": closing.reply,
             "lines": [json.dumps([line.role, line.text, *line.ids]) for line in closing.lines],
+            "said": [json.dumps([s.who, s.text, s.at, s.by]) for s in closing.said if s.text],
+            "spoken_most": SPOKEN,
+            "asked": ASKED,
             "keep": int(closing.keep),
             "history_most": LINES,
             "history_keep": HISTORY_KEPT,
@@ -66,6 +72,7 @@ class Conversations:
             keys.reply(closing.business, closing.turn),
             keys.case(shard, case),
             keys.cases(shard),
+            keys.transcript(closing.business, closing.talk or "-"),
             *(
                 _window(closing, limit)
                 for limit in closing.limits

@@ -70,7 +70,7 @@ def _is_theirs(name: str, theirs: _Theirs) -> bool:
     """Whether a key's name is of the person, one of their conversations or one of their turns."""
     kind, _, rest = name.partition(":")[2].partition(":")
     last = rest.removesuffix(":n").rpartition(":")[2]
-    if kind in ("conv", "hist", "out"):
+    if kind in ("conv", "hist", "talk", "out"):
         return last in theirs.conversations
     if kind == "lim":
         return last.startswith(("p.", "c.")) and last[2:] in theirs.conversations

@@ -30,6 +30,11 @@ def history(business: str, name: str) -> str:
     return f"{shard(business)}:hist:{business}:{name}"
 
 
+def transcript(business: str, name: str) -> str:
+    """What was said in a conversation lately, refused turns too: for colleagues."""
+    return f"{shard(business)}:talk:{business}:{name}"
+
+
 def opted_out(business: str, person: str) -> str:
     """There while a person wants to hear nothing."""
     return f"{shard(business)}:out:{business}:{person}"

@@ -85,7 +85,7 @@ def test_escalations_are_taken_resolved_and_handed_back(run, elsewhere, waiting)
     assert name not in run("escalations", "list").stdout
     done = run("escalations", "hand-back", name)
     assert done.exit_code != 0
-    assert "cannot 'hand_back'" in str(done.exception)
+    assert "resolved already, by sri" in str(done.exception)
 
 
 def test_an_unknown_escalation_is_told(run, elsewhere):

@@ -17,6 +17,7 @@ from guardproxy.edges.llm.dialect import Dialect
 from guardproxy.edges.whatsapp.graph import Graph
 from guardproxy.edges.whatsapp.outbox import GIVEN_UP, Outbox, Pending, Post
 from guardproxy.edges.whatsapp.relay import Relay
+from guardproxy.people.address import Address
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.halves import run_question
@@ -90,7 +91,9 @@ class Remembers(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bridge:
-    """What the bridge works with. `tell(event, fields)` logs; `clock`: seconds since 1970."""
+    """What the bridge works with. `tell(event, fields)` logs; `clock`: seconds since 1970; `seal`
+    hides a customer's number where it is kept.
+    """
 
     shelf: Shelf
     letters: Letters
@@ -99,6 +102,7 @@ class Bridge:
     graph: Graph
     outbox: Outbox
     relay: Relay
+    seal: Callable[[Address], str]
     clock: Callable[[], float]
     tell: Callable[..., None]
     mail: asyncio.Event
@@ -266,6 +270,9 @@ class Bridge:
             person=letter["person"],
             conversation=letter["person"],
             caller="whatsapp",
+            address=self.seal(
+                Address(number=letter["number"], phone=letter["phone"], bsuid=letter["bsuid"])
+            ),
         )
 
     async def _model(self, turn: Turn, prompt: str, letter: dict[str, Any], guard: Guard) -> Answer:

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import ClientSession, web
 from cryptography.fernet import Fernet
@@ -18,6 +19,7 @@ from guardproxy.edges.whatsapp.inbox import Inbox
 from guardproxy.edges.whatsapp.outbox import Outbox
 from guardproxy.edges.whatsapp.relay import Relay
 from guardproxy.edges.whatsapp.sending import Sender
+from guardproxy.people.address import seal
 from guardproxy.pipeline.shelf import Shelf
 from guardproxy.settings import Settings
 from guardproxy.store.mailbox import Mailbox
@@ -64,6 +66,7 @@ def build(
         shelf=shelf, inbox=inbox, wake=parts.mail.set, seen=parts.seen, secrets=secrets,
         verify_token=settings.whatsapp_verify_token.get_secret_value(),
     )  # fmt: skip
+    hide = partial(seal, key=parts.seal)
     graph = Graph(parts.session, settings.graph_url, token)
     outbox = Outbox(
         letters=letters, people=people, graph=graph, clock=clock, tell=parts.tell,
@@ -72,10 +75,10 @@ def build(
     bridge = Bridge(
         shelf=shelf, letters=letters, people=people, upstream=parts.upstream, graph=graph,
         outbox=outbox, relay=Relay(session=parts.session, secret=next(iter(secrets), "")),
-        clock=clock, tell=parts.tell, mail=parts.mail,
+        seal=hide, clock=clock, tell=parts.tell, mail=parts.mail,
     )  # fmt: skip
     sender = Sender(
-        people=people, secret=parts.secret, on_refusal=settings.on_refusal, clock=clock,
+        people=people, secret=parts.secret, seal=hide, on_refusal=settings.on_refusal, clock=clock,
         new_id=lambda: uuid.uuid4().hex, tell=parts.tell, count=parts.sent, alarmed=parts.alarmed,
     )  # fmt: skip
     hop = GraphHop(

@@ -16,6 +16,7 @@ from guardproxy.edges.whatsapp.graph import ALARMING
 from guardproxy.edges.whatsapp.markup import parts
 from guardproxy.edges.whatsapp.outbox import FREE
 from guardproxy.edges.whatsapp.outgoing import Outgoing
+from guardproxy.people.address import Address
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.halves import run_answer
@@ -64,10 +65,13 @@ class People(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """`count(outcome)` counts sends, `alarmed(kind)` alarms; `tell(event, **fields)` logs."""
+    """`count(outcome)` counts sends, `alarmed(kind)` alarms; `tell(event, **fields)` logs; `seal`
+    hides a customer's number where it is kept.
+    """
 
     people: People
     secret: bytes
+    seal: Callable[[Address], str]
     on_refusal: Literal["completion", "error"]
     clock: Callable[[], float]
     new_id: Callable[[], str]
@@ -96,6 +100,9 @@ class Sender:
         turn = Turn(
             id=self.new_id(), business=business, surface="graph", messages=(), now=self.clock(),
             person=person, conversation=person, caller=caller, counted=False,
+            address=self.seal(
+                Address(number=number, phone=message.who.phone, bsuid=message.who.bsuid)
+            ) if message.who.known else "",
         )  # fmt: skip
         outcome = (
             await self._judge(turn, message, guard) if message.texts or message.links else None

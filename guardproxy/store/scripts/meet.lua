@@ -10,7 +10,7 @@ local one = redis.call('GET', KEYS[1]) or ARGV[1]
 local two = ARGV[2] ~= '' and (redis.call('GET', KEYS[2]) or ARGV[2]) or one
 if two ~= one then
   -- what is known under the second name moves to the first, and what silences stays
-  for _, kind in ipairs({'conv', 'hist', 'win'}) do
+  for _, kind in ipairs({'conv', 'hist', 'talk', 'win'}) do
     if redis.call('EXISTS', place(kind, two)) == 1 then
       if redis.call('EXISTS', place(kind, one)) == 0 then
         redis.call('RENAME', place(kind, two), place(kind, one))
