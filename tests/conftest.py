@@ -159,7 +159,7 @@ async def apart(store: str) -> str:
     """
     url = f"{store}?db={next(_databases)}"
     connection = app.connect(url)
-    await connection.do("FLUSHDB")
+    await connection.do("FLUSHDB", "ASYNC")
     await connection.close()
     return url
 

@@ -111,3 +111,32 @@ class Closing:
     reply: str | None = None
     resume_after: float = 43_200.0
     now: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """One message on its way out: the `part` of a turn's reply, from `number` to `person`.
+
+    `theirs`: what an agent of the business put into `biz_opaque_callback_data`, "" for nothing.
+    """
+
+    business: str
+    turn: str
+    number: str
+    person: str
+    part: int = 0
+    theirs: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its name; statuses bring it back where nothing else was put there."""
+        return f"{self.turn}.{self.part}" if self.part else self.turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """A send of which nothing was heard in time, or (`why`) that certainly did not arrive."""
+
+    send: Send
+    at: float  # seconds since 1970
+    why: str = ""

@@ -29,6 +29,8 @@ async def forget(connection: Connection, person: str, *, number: str = "") -> in
     """
     theirs = _Theirs(person, "".join(char for char in number if char.isdigit()), {person})
     names: set[str] = set()
+    async for found in scanned(connection, "*:alias:*"):
+        names |= await _aliases(connection, found, theirs)
     async for found in scanned(connection, "*:dec:*"):
         names |= await _decisions(connection, found, theirs)
     async for found in scanned(connection, "*:case:*"):
@@ -41,12 +43,23 @@ async def forget(connection: Connection, person: str, *, number: str = "") -> in
     return sum([int(await connection.do("DEL", name)) for name in sorted(names)])
 
 
+async def _aliases(connection: Connection, found: list[str], theirs: _Theirs) -> set[str]:
+    """The person's ids among some, and the one name they lead to."""
+    mine: set[str] = set()
+    for name in found:
+        one = str(await connection.do("GET", name) or "")
+        if theirs.person in (name.rpartition(":")[2], one):
+            mine.add(name)
+            theirs.conversations |= {one} - {""}
+    return mine
+
+
 async def _decisions(connection: Connection, found: list[str], theirs: _Theirs) -> set[str]:
     """The records of the person among some, and what they tell of them."""
     mine: set[str] = set()
     for name, kept in zip(found, await connection.do("MGET", *found) if found else (), strict=True):
         record = json.loads(kept) if kept else {}
-        if theirs.person in (record.get("person"), record.get("conversation")):
+        if {record.get("person"), record.get("conversation")} & theirs.conversations:
             mine.add(name)
             theirs.turns.add(str(record.get("id", "")))
             theirs.turns.add(name.rpartition(":dec:")[2])
@@ -60,7 +73,7 @@ async def _cases(connection: Connection, found: list[str], theirs: _Theirs) -> s
     mine: set[str] = set()
     for name in found:
         person, conversation = await connection.do("HMGET", name, "person", "conversation")
-        if person == theirs.person or conversation in theirs.conversations:
+        if {person, conversation} & theirs.conversations:
             mine.add(name)
             theirs.cases.add(name.rpartition(":case:")[2])
     return mine
@@ -70,14 +83,14 @@ def _is_theirs(name: str, theirs: _Theirs) -> bool:
     """Whether a key's name is of the person, one of their conversations or one of their turns."""
     kind, _, rest = name.partition(":")[2].partition(":")
     last = rest.removesuffix(":n").rpartition(":")[2]
-    if kind in ("conv", "hist", "talk", "out"):
+    if kind in ("conv", "hist", "talk", "out", "win", "live", "nomkt", "pair"):
         return last in theirs.conversations
     if kind == "lim":
         return last.startswith(("p.", "c.")) and last[2:] in theirs.conversations
     if kind in ("box", "lease"):
         return rest.rpartition("|")[2] in theirs.conversations
-    if kind == "reply":
-        return last in theirs.turns
+    if kind in ("reply", "send"):
+        return last.partition(".")[0] in theirs.turns
     return kind == "seen" and bool(theirs.digits) and theirs.digits in _number_in(last)
 
 
@@ -91,9 +104,12 @@ def _number_in(message: str) -> str:
 
 
 async def _lists(connection: Connection, tag: str, theirs: _Theirs) -> None:
-    """Take the person out of a shard's list of open cases and of conversations with work."""
+    """Take the person out of a shard's lists: open cases, open sends, conversations with work."""
     if theirs.cases:
         await connection.do("ZREM", keys.cases(tag), *sorted(theirs.cases))
+    for member in await connection.do("ZRANGE", keys.sends(tag), 0, -1):
+        if member.partition(".")[0] in theirs.turns:
+            await connection.do("ZREM", keys.sends(tag), member)
     for member in await connection.do("ZRANGE", keys.due(tag), 0, -1):
         if member.rpartition("|")[2] in theirs.conversations:
             await connection.do("ZREM", keys.due(tag), member)

@@ -50,6 +50,16 @@ def reply(business: str, turn: str) -> str:
     return f"{shard(business)}:reply:{turn}"
 
 
+def send(business: str, name: str) -> str:
+    """One message on its way out whose outcome is open."""
+    return f"{shard(business)}:send:{name}"
+
+
+def sends(tag: str) -> str:
+    """The sends of a shard whose outcome is open, by the time they are overdue."""
+    return f"{tag}:sends"
+
+
 def limit(business: str, name: str, subject: str) -> str:
     """The window of one limit for one subject; its amounts are beside it."""
     return f"{shard(business)}:lim:{business}:{name}:{subject}"

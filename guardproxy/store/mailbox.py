@@ -1,8 +1,8 @@
 """The bridge's inbox: every message once, in order, one turn at a time per conversation.
 
 A message stays in its mailbox until its reply has gone out. What is to be sent is written by the
-script that closes the turn, how far sending has come by `intend` and `sent`: a restarted process
-goes on where the dead one stopped, and a send whose outcome is unknown is never tried again.
+script that closes the turn, how far sending has come by the account of sends: a restarted process
+goes on where the dead one stopped.
 """
 
 import json
@@ -38,16 +38,17 @@ class Taken:
 @dataclass(frozen=True, slots=True)
 class Pending:
     """What is to be said for a closed turn: `text` None is nothing. `sent`: parts that went out,
-    `unknown`: the last part was tried, and nobody knows how it ended.
+    `unknown`: the next part was tried, and nobody knows how it ended; `settled`: Meta told.
     """
 
     text: str | None
     sent: int
     unknown: bool
+    settled: bool = False
 
 
 class Mailbox:
-    """Accepts messages, hands them out, keeps account of sends."""
+    """Accepts messages and hands them out."""
 
     def __init__(self, connection: Connection, seal: Fernet, worker: str) -> None:
         """`seal` encrypts messages at rest: they hold the customer's number."""
@@ -142,21 +143,9 @@ class Mailbox:
         if not kept:
             return None
         sent = int(kept.get("sent", 0))
-        return Pending(kept.get("text"), sent, unknown=int(kept.get("trying", -1)) == sent)
-
-    async def intend(self, business: str, turn: str, part: int) -> None:
-        """About to send a part (0 is the first): from here on its outcome is unknown."""
-        await self._connection.do("HSET", keys.reply(business, turn), "trying", part)
-
-    async def sent(self, business: str, turn: str, part: int, wamid: str) -> None:
-        """A part went out, with WhatsApp's id for it."""
-        await self._connection.do(
-            "HSET", keys.reply(business, turn), "sent", part + 1, f"wamid{part}", wamid
-        )
-
-    async def not_sent(self, business: str, turn: str) -> None:
-        """A part was refused for certain: it may be tried again."""
-        await self._connection.do("HDEL", keys.reply(business, turn), "trying")
+        tried = int(kept.get("trying", -1)) == sent
+        settled = tried and f"status{sent}" in kept  # Meta told what became of it
+        return Pending(kept.get("text"), sent, unknown=tried and not settled, settled=settled)
 
     async def waiting(self, businesses: Iterable[str]) -> int:
         """Conversations with unanswered messages."""

@@ -136,12 +136,6 @@ class People:
         """The person has been told that a bot talks."""
         await self._connection.do("HSET", keys.conversation(business, person), "disclosed", "1")
 
-    async def settled(self, business: str, turn: str, state: str) -> None:
-        """What became of a turn's send, where its reply is still kept."""
-        key = keys.reply(business, turn)
-        if await self._connection.do("EXISTS", key):
-            await self._connection.do("HSET", key, "status", state)
-
     async def alarm(self, business: str, kind: str, now: float) -> str:
         """An escalation to the operator; one a day and kind, later ones add to it. Its id."""
         tag = keys.shard(business)

@@ -11,7 +11,7 @@ from guardproxy.demo.graph import FakeGraph
 @dataclass
 class WideGraph(FakeGraph):
     """`calls` holds every other call as (method, path, query, authorization, body); `faults` are
-    (status, body) that the next sends are answered with.
+    (status, body) that the next sends are answered with; status 0 breaks the connection.
     """
 
     calls: list[tuple[str, str, dict[str, str], str, bytes]] = field(default_factory=list)
@@ -30,6 +30,9 @@ class WideGraph(FakeGraph):
     async def _maybe(self, request):
         if self.faults:
             status, body = self.faults.pop(0)
+            if not status:  # taken, and the connection breaks before the answer
+                await self._messages(request)
+                request.transport.close()
             return web.json_response(body, status=status)
         return await self._messages(request)
 
@@ -50,3 +53,12 @@ class WideGraph(FakeGraph):
         self.calls.append((request.method, request.path, dict(request.query),
                            request.headers.get("Authorization", ""), body))  # fmt: skip
         return web.json_response({"success": True, "id": "media-1"})
+
+
+async def sent_as(rig: Any, outcome: str) -> float:
+    """How many sends a rig has counted with an outcome."""
+    async with rig.session.get(f"{rig.at.admin}/metrics") as response:
+        text = await response.text()
+    line = f'guardproxy_sends_total{{outcome="{outcome}"}}'
+    found = [row for row in text.splitlines() if row.startswith(line)]
+    return float(found[0].split()[-1]) if found else 0.0

@@ -16,7 +16,7 @@ from guardproxy.edges.whatsapp import outgoing
 from guardproxy.store.people import People
 from tests.conftest import said, start_rig, until, webhook
 from tests.edges import shop
-from tests.edges.graphs import WideGraph
+from tests.edges.graphs import WideGraph, sent_as
 from tests.edges.shop import NUMBER
 
 SHARED = Path(__file__).parents[3] / "shared" / "whatsapp" / "fixtures" / "graph"
@@ -382,3 +382,29 @@ def test_a_rewritten_message_keeps_its_keys():
     assert mended["template"]["name"] == "t"
     assert mended["template"]["components"][0]["parameters"][0]["text"] == "A"
     assert mended["to"] == "1"
+
+
+@pytest.mark.parametrize("own", ["", "campaign-7"])
+@pytest.mark.parametrize("fault", [(0, {}), (500, {}), (400, {"error": {"code": 131000}})])
+async def test_a_send_nobody_knows_of_is_said_so_and_settled_by_its_status(agent, own, fault):
+    to = await wrote(agent)
+    before = [await sent_as(agent, outcome) for outcome in ("unknown", "settled")]
+    agent.graph.faults.append(fault)
+    more = {"biz_opaque_callback_data": own} if own else {}
+    response = await send(agent, text(to, **more))
+    assert response.status >= 400
+    if fault[0] == 0:
+        assert response.json_["error"]["code"] == 131000  # Meta's word for an unknown outcome
+        tag = own or agent.graph.sends[-1][1]["biz_opaque_callback_data"]
+    else:
+        tag = own or agent.records[-1]["id"]
+    told = {"id": f"wamid.u{next(_serial)}", "status": "sent", "recipient_id": to,
+            "timestamp": str(int(time.time())), "biz_opaque_callback_data": tag}  # fmt: skip
+    value = {"metadata": {"phone_number_id": NUMBER}, "statuses": [told]}
+    body = {
+        "object": "w",
+        "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}],
+    }
+    assert await agent.deliver(body) == 200
+    after = [await sent_as(agent, outcome) for outcome in ("unknown", "settled")]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1]

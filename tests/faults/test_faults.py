@@ -21,38 +21,6 @@ def message(number: int, round_: int = 0):
     return said(f"155501{number:05d}", f"{FAIR} nomor {number}", f"wamid.{number}.{round_}")
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.4, 1.1])
-async def test_killed_between_the_200_and_the_reply_each_reply_arrives_once(served: Served, moment):
-    served.stub.delay = 1.0
-    await served.start()
-    bodies = [
-        webhook(*(message(n) for n in range(8))),
-        webhook(*(message(n) for n in range(8, 12))),
-    ]
-    assert [await served.deliver(body) for body in bodies] == [200, 200]
-    await asyncio.sleep(moment)
-    served.kill()
-    served.stub.delay = 0.0
-    started = time.monotonic()
-    await served.start()
-    took = time.monotonic() - started
-
-    def settled() -> bool:
-        # a send that was under way when the process died: nobody knows, so it is not made again
-        unknown = (served.home / "log").read_text("utf-8").count('"send_unknown"')
-        return len(served.graph.sends) + unknown >= 12
-
-    assert await until(settled, 15.0), served.told()
-    assert [await served.deliver(body) for body in bodies] == [200, 200]  # Meta delivers again
-    await asyncio.sleep(2.0)
-    sent = [to for to, _ in served.sent()]
-    assert len(set(sent)) == len(sent)
-    assert settled()
-    if moment < 1.0:  # before any send
-        assert sorted(sent) == sorted(message(n)["from"] for n in range(12))
-    assert took < 60.0
-
-
 async def test_told_to_stop_it_finishes_what_it_does(served: Served):
     served.stub.delay = 1.0
     await served.start()

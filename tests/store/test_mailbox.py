@@ -6,9 +6,11 @@ import pytest
 from cryptography.fernet import Fernet
 
 from guardproxy.core.errors import StoreError
+from guardproxy.core.ledger import Send
 from guardproxy.edges.whatsapp.bridge import Letters
 from guardproxy.store import keys
 from guardproxy.store.mailbox import Mailbox
+from guardproxy.store.sends import Sends
 from tests.store.test_conversations import fresh
 
 SEAL = Fernet(Fernet.generate_key())
@@ -105,11 +107,15 @@ async def test_how_far_a_reply_has_come_is_known(boxes, connection):
     await connection.do("HSET", keys.reply(shop, turn), "text", "hello", "sent", 0)
     first = await one.pending(shop, turn)
     assert (first.text, first.sent, first.unknown) == ("hello", 0, False)
-    await one.intend(shop, turn, 0)
+    sends, send = Sends(connection), Send(business=shop, turn=turn, number="1", person="ann")
+    await sends.intend(send)
     assert (await one.pending(shop, turn)).unknown
-    await one.not_sent(shop, turn)
+    await sends.refused(send)
     assert not (await one.pending(shop, turn)).unknown
-    await one.intend(shop, turn, 0)
-    await one.sent(shop, turn, 0, "wamid.1")
+    await sends.intend(send)
+    await sends.status(shop, fresh("w"), "sent", tag=turn, person="ann", at=1.0)
+    told = await one.pending(shop, turn)
+    assert (told.sent, told.unknown, told.settled) == (0, False, True)
+    await sends.sent(send, "wamid.1")
     after = await one.pending(shop, turn)
-    assert (after.sent, after.unknown) == (1, False)
+    assert (after.sent, after.unknown, after.settled) == (1, False, False)

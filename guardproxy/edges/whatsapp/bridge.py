@@ -17,6 +17,7 @@ from guardproxy.edges.llm.dialect import Dialect
 from guardproxy.edges.whatsapp.graph import Graph
 from guardproxy.edges.whatsapp.outbox import GIVEN_UP, Outbox, Pending, Post
 from guardproxy.edges.whatsapp.relay import Relay
+from guardproxy.edges.whatsapp.watch import Watch
 from guardproxy.people.address import Address
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.guard import Guard
@@ -101,6 +102,7 @@ class Bridge:
     upstream: Upstream
     graph: Graph
     outbox: Outbox
+    watch: Watch
     relay: Relay
     seal: Callable[[Address], str]
     clock: Callable[[], float]
@@ -111,6 +113,7 @@ class Bridge:
         """Answer mail until cancelled."""
         slots = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.watch.run())
             while True:
                 await slots.acquire()
                 self.mail.clear()

@@ -46,7 +46,7 @@ class Graph:
         if tag:
             body["biz_opaque_callback_data"] = tag
         status, answer = await self._post(number, body, token)
-        return _wamid(status, answer)
+        return _accepted(status, answer)
 
     async def typing(self, number: str, message: str, *, token: str | None = None) -> None:
         """Show the customer that `message` is being answered, and that it was read. SendError."""
@@ -84,12 +84,18 @@ def address(to: str) -> dict[str, str]:
     return {"recipient": to} if BSUID.match(to) else {"to": to}
 
 
-def _wamid(status: int, answer: Any) -> str:
+def wamid_of(answer: Any) -> str:
+    """WhatsApp's id of an accepted message, "" where Graph gave none."""
+    messages = answer.get("messages") if isinstance(answer, dict) else None
+    first = messages[0] if isinstance(messages, list) and messages else None
+    return str(first.get("id", "")) if isinstance(first, dict) else ""
+
+
+def _accepted(status: int, answer: Any) -> str:
     """The id of an accepted message, or the error."""
-    found = answer if isinstance(answer, dict) else {}
     if 200 <= status < 300:
-        messages = found.get("messages") or [{}]
-        return str(messages[0].get("id", ""))
+        return wamid_of(answer)
+    found = answer if isinstance(answer, dict) else {}
     fault = found.get("error")
     fault = fault if isinstance(fault, dict) else {}
     code = fault.get("code")

@@ -19,12 +19,14 @@ from guardproxy.edges.whatsapp.inbox import Inbox
 from guardproxy.edges.whatsapp.outbox import Outbox
 from guardproxy.edges.whatsapp.relay import Relay
 from guardproxy.edges.whatsapp.sending import Sender
+from guardproxy.edges.whatsapp.watch import Watch
 from guardproxy.people.address import seal
 from guardproxy.pipeline.shelf import Shelf
 from guardproxy.settings import Settings
 from guardproxy.store.mailbox import Mailbox
 from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
+from guardproxy.store.sends import Sends
 from guardproxy.upstream.client import Upstream
 
 
@@ -55,12 +57,12 @@ def build(
     """The routes, and the bridge to be run beside them."""
     settings, shelf = parts.settings, parts.shelf
     letters = Mailbox(parts.connection, parts.seal, uuid.uuid4().hex)
-    people = People(parts.connection)
+    people, sends = People(parts.connection), Sends(parts.connection)
     secrets = tuple(secret.get_secret_value() for secret in settings.whatsapp_app_secret)
     token = settings.whatsapp_access_token.get_secret_value()
     inbox = Inbox(
-        shelf=shelf, letters=letters, people=people, secret=parts.secret, seen=parts.seen,
-        tell=parts.tell, alarmed=parts.alarmed, clock=clock,
+        shelf=shelf, letters=letters, people=people, sends=sends, secret=parts.secret,
+        seen=parts.seen, sent=parts.sent, tell=parts.tell, alarmed=parts.alarmed, clock=clock,
     )  # fmt: skip
     hook = webhook.Webhook(
         shelf=shelf, inbox=inbox, wake=parts.mail.set, seen=parts.seen, secrets=secrets,
@@ -69,17 +71,20 @@ def build(
     hide = partial(seal, key=parts.seal)
     graph = Graph(parts.session, settings.graph_url, token)
     outbox = Outbox(
-        letters=letters, people=people, graph=graph, clock=clock, tell=parts.tell,
+        sends=sends, people=people, graph=graph, clock=clock, tell=parts.tell,
         count=parts.sent, alarmed=parts.alarmed,
     )  # fmt: skip
+    watch = Watch(shelf=shelf, sends=sends, count=parts.sent, tell=parts.tell, clock=clock)
     bridge = Bridge(
         shelf=shelf, letters=letters, people=people, upstream=parts.upstream, graph=graph,
-        outbox=outbox, relay=Relay(session=parts.session, secret=next(iter(secrets), "")),
+        outbox=outbox, watch=watch, relay=Relay(session=parts.session,
+                                                secret=next(iter(secrets), "")),
         seal=hide, clock=clock, tell=parts.tell, mail=parts.mail,
     )  # fmt: skip
     sender = Sender(
-        people=people, secret=parts.secret, seal=hide, on_refusal=settings.on_refusal, clock=clock,
-        new_id=lambda: uuid.uuid4().hex, tell=parts.tell, count=parts.sent, alarmed=parts.alarmed,
+        people=people, sends=sends, secret=parts.secret, seal=hide,
+        on_refusal=settings.on_refusal, clock=clock, new_id=lambda: uuid.uuid4().hex, tell=parts.tell, count=parts.sent,
+        alarmed=parts.alarmed,
     )  # fmt: skip
     hop = GraphHop(
         shelf=shelf, callers=parts.callers, session=parts.session, sender=sender,

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from guardproxy.core.identity import person_key
+from guardproxy.core.ledger import Send
 from guardproxy.edges.whatsapp.bridge import Letters
 from guardproxy.edges.whatsapp.wire import (
     Call,
@@ -30,6 +31,7 @@ from guardproxy.pipeline.shelf import Shelf
 
 STOPPED = 131050  # the customer stopped marketing messages
 UNOWNED = frozenset({"standby", "messaging_handovers"})  # another app owns the thread
+OWN = "wa_"  # the turns of the bridge
 ACCOUNT = "account"  # the conversation of events that are nobody's
 
 
@@ -49,30 +51,41 @@ class People(Protocol):
     ) -> bool:
         """A colleague wrote from the phone app."""
 
-    async def once(self, business: str, event: str) -> bool:
-        """Whether an event is new."""
-
     async def marketing(self, business: str, person: str, *, stops: float | None) -> None:
         """Marketing stopped or resumed."""
-
-    async def settled(self, business: str, turn: str, state: str) -> None:
-        """What became of a send."""
 
     async def alarm(self, business: str, kind: str, now: float) -> str:
         """An escalation to the operator."""
 
 
+class Sends(Protocol):
+    """The account of sends. Everything raises StoreError when the store is lost."""
+
+    async def status(
+        self, business: str, wamid: str, state: str, *, tag: str, person: str, at: float
+    ) -> str:
+        """What Meta says of one: duplicate, kept, settled or undelivered."""
+
+    async def intend(self, send: Send) -> None:
+        """Its outcome is open."""
+
+    async def lost(self, send: Send, why: str) -> None:
+        """It did not arrive: somebody has to know."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbox:
-    """Where events go. `seen(kind, outcome)` counts, `tell(event, **fields)` logs, `alarmed(kind)`
-    counts alarms, `clock` gives seconds since 1970.
+    """Where events go. `seen(kind, outcome)` counts events, `sent(outcome)` sends, `alarmed(kind)`
+    alarms; `tell(event, **fields)` logs, `clock` gives seconds since 1970.
     """
 
     shelf: Shelf
     letters: Letters
     people: People
+    sends: Sends
     secret: bytes
     seen: Callable[[str, str], None]
+    sent: Callable[[str], None]
     tell: Callable[..., None]
     alarmed: Callable[[str], None]
     clock: Callable[[], float]
@@ -150,17 +163,31 @@ class Inbox:
                 return "ignored"
 
     async def _status(self, status: Status, business: str) -> str:
-        """What became of a send, once."""
-        if not await self.people.once(business, f"{status.id}/{status.state}"):
-            return "duplicate"
-        if status.tag:
-            await self.people.settled(business, status.tag, status.state)
-        if STOPPED in status.codes and status.who.known:
-            person = await self._person(status.who, business)
+        """What became of a send, once for each state; it settles one whose outcome is unknown."""
+        person = await self._person(status.who, business) if status.who.known else ""
+        outcome = await self.sends.status(
+            business, status.id, status.state, tag=status.tag, person=person, at=status.at
+        )
+        if outcome == "duplicate":
+            return outcome
+        if outcome != "kept":
+            self.sent(outcome)
+            self.tell("send_settled", decision=status.tag, outcome=outcome)
+        if STOPPED in status.codes and person:
             await self.people.marketing(business, person, stops=self.clock())
         if status.state == "failed":
             self.tell("send_status", business=business, decision=status.tag, codes=status.codes)
+            if outcome == "kept" and status.tag.startswith(OWN) and person:
+                await self._undelivered(status, business, person)
         return status.state if status.state in STATES else "kept"
+
+    async def _undelivered(self, status: Status, business: str, person: str) -> None:
+        """A reply of ours that Meta took and could not deliver."""
+        turn, _, part = status.tag.partition(".")
+        send = Send(business=business, turn=turn, number=status.number, person=person,
+                    part=int(part) if part.isdecimal() else 0)  # fmt: skip
+        await self.sends.intend(send)
+        await self.sends.lost(send, f"code {next(iter(status.codes), 0)}")
 
     async def _person(
         self, who: Who, business: str, *, wrote: float | None = None, number: str = ""

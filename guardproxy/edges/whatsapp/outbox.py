@@ -1,7 +1,7 @@
 """Sends what a turn left to be said: the intent first, what became of it after.
 
 What a failed send leads to is looked up by Meta's error code; a send whose outcome is unknown is
-never made again.
+never made again: a status webhook settles it, or it goes to a person.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from guardproxy.core.errors import SendError
+from guardproxy.core.ledger import Send
 from guardproxy.edges.whatsapp.graph import ALARMING, CLOSED, Graph, may_try_again
 from guardproxy.edges.whatsapp.markup import parts, whatsapp
 
@@ -33,18 +34,28 @@ class Pending(Protocol):
     def unknown(self) -> bool:
         """Whether the next part was tried already, and nobody knows how that ended."""
 
+    @property
+    def settled(self) -> bool:
+        """Whether it was tried, and Meta has told how that ended."""
+
 
 class Sends(Protocol):
     """The account of sends. Everything raises StoreError when the store is lost."""
 
-    async def intend(self, business: str, turn: str, part: int) -> None:
-        """About to send a part."""
+    async def intend(self, send: Send) -> None:
+        """About to send it."""
 
-    async def sent(self, business: str, turn: str, part: int, wamid: str) -> None:
-        """A part went out."""
+    async def sent(self, send: Send, wamid: str) -> None:
+        """It went out."""
 
-    async def not_sent(self, business: str, turn: str) -> None:
-        """A part did not go out, for certain."""
+    async def refused(self, send: Send) -> None:
+        """It did not go out, and may be tried again."""
+
+    async def unknown(self, send: Send) -> bool:
+        """Nobody knows; False when a status has settled it already."""
+
+    async def lost(self, send: Send, why: str) -> None:
+        """It did not go out, and is not tried again: somebody has to know."""
 
 
 class Leaves(Protocol):
@@ -72,12 +83,17 @@ class Post:
     token: str | None
     since: float
 
+    def part(self, number: int) -> Send:
+        """One part of it, for the account."""
+        return Send(business=self.business, turn=self.turn, number=self.number,
+                    person=self.person, part=number)  # fmt: skip
+
 
 @dataclass(slots=True, kw_only=True)
 class Outbox:
     """`count(outcome)` counts sends, `alarmed(kind)` alarms; `tell(event, **fields)` logs."""
 
-    letters: Sends
+    sends: Sends
     people: Leaves
     graph: Graph
     clock: Callable[[], float]
@@ -89,27 +105,27 @@ class Outbox:
     async def send(self, pending: Pending, post: Post) -> float | None:
         """Send what is left of a reply; seconds until it has to be tried again, None: all done."""
         said = parts(whatsapp(pending.text)) if pending.text else []
-        if not said:
-            return None
+        done = pending.sent
+        if pending.settled:
+            self.count("settled")
+            done += 1
+        elif pending.unknown:
+            await self._unknown(post.part(done), None)
+            done += 1
         late = self.clock() - post.since > GIVEN_UP
-        for number, part in enumerate(said):
-            if number < pending.sent:
-                continue
-            if pending.unknown and number == pending.sent:
-                self.count("unknown")
-                self.tell("send_unknown", decision=post.turn)
-                pending = _Left(pending.text, pending.sent, unknown=False)
-                continue
+        for number, part in enumerate(said[done:], start=done):
             if late:
                 self.count("failed")
                 self.tell("send_given_up", decision=post.turn)
+                await self.sends.intend(post.part(number))
+                await self.sends.lost(post.part(number), "late")
                 return None
-            wait = await self._part(number, part, post)
+            wait = await self._part(part, post.part(number), post)
             if wait is not None:
                 return wait
         return None
 
-    async def _part(self, number: int, part: str, post: Post) -> float | None:
+    async def _part(self, text: str, send: Send, post: Post) -> float | None:
         """One message to Graph, when Meta's limits allow it."""
         rest = self.resting.get(post.number, 0.0) - self.clock()
         if rest > 0:
@@ -120,18 +136,18 @@ class Outbox:
             return float(may.wait)
         if may.month == FREE:
             self.tell("budget", business=post.business, messages=FREE)
-        await self.letters.intend(post.business, post.turn, number)
+        await self.sends.intend(send)
         try:
             wamid = await self.graph.send_text(
-                post.number, post.to, part, token=post.token, tag=post.turn
+                post.number, post.to, text, token=post.token, tag=send.id
             )
         except SendError as error:
-            return await self._failed(error, post, number)
+            return await self._failed(error, send, post)
         self.count("sent")
-        await self.letters.sent(post.business, post.turn, number, wamid)
+        await self.sends.sent(send, wamid)
         return None
 
-    async def _failed(self, error: SendError, post: Post, number: int) -> float | None:
+    async def _failed(self, error: SendError, send: Send, post: Post) -> float | None:
         """A failed send: tried again when that cannot double it, else given up and said."""
         if error.code in ALARMING or error.code in CLOSED:
             self.resting[post.number] = self.clock() + REST
@@ -141,19 +157,21 @@ class Outbox:
             self.tell("alarm", kind=kind, business=post.business, escalation=case)
         if may_try_again(error) or error.code in CLOSED:
             self.count("later")
-            await self.letters.not_sent(post.business, post.turn)
+            await self.sends.refused(send)
             age = max(0.0, self.clock() - post.since)
             return REST if error.code in CLOSED else min(1.0 + 3.0 * age, LONGEST)
-        self.count("failed" if error.known else "unknown")
-        self.tell("send_failed", decision=post.turn, code=error.code, known=error.known)
-        await self.letters.sent(post.business, post.turn, number, "")
+        if not error.known:
+            await self._unknown(send, error.code)
+            return None
+        self.count("failed")
+        self.tell("send_failed", decision=send.turn, code=error.code)
+        await self.sends.lost(send, f"code {error.code}")
         return None
 
-
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """What is left to send after a part whose outcome is unknown."""
-
-    text: str | None
-    sent: int
-    unknown: bool
+    async def _unknown(self, send: Send, code: int | None) -> None:
+        """A send of which nobody knows: it is not made again; a status or a person settles it."""
+        if not await self.sends.unknown(send):
+            self.count("settled")
+            return
+        self.count("unknown")
+        self.tell("send_unknown", decision=send.turn, part=send.part, code=code)

@@ -1,18 +1,20 @@
 """An agent's message through the guard: may it leave now, what does it say, what goes instead."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from aiohttp import web
+from aiohttp import ClientConnectorError as Unreached
+from aiohttp import ClientError, web
 
 from guardproxy.core.identity import person_key
+from guardproxy.core.ledger import Send
 from guardproxy.core.message import Memory, Turn
 from guardproxy.core.verdict import Allow, Rewrite
 from guardproxy.edges.llm import answers
 from guardproxy.edges.whatsapp import outgoing
 from guardproxy.edges.whatsapp.faults import fault
-from guardproxy.edges.whatsapp.graph import ALARMING
+from guardproxy.edges.whatsapp.graph import ALARMING, UNKNOWN, wamid_of
 from guardproxy.edges.whatsapp.markup import parts
 from guardproxy.edges.whatsapp.outbox import FREE
 from guardproxy.edges.whatsapp.outgoing import Outgoing
@@ -63,6 +65,22 @@ class People(Protocol):
         """An escalation to the operator."""
 
 
+class Sends(Protocol):
+    """The account of sends. Everything raises StoreError when the store is lost."""
+
+    async def intend(self, send: Send) -> None:
+        """About to send it."""
+
+    async def sent(self, send: Send, wamid: str) -> None:
+        """It went out."""
+
+    async def refused(self, send: Send) -> None:
+        """It did not go out."""
+
+    async def unknown(self, send: Send) -> bool:
+        """Nobody knows; False when a status has settled it already."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
     """`count(outcome)` counts sends, `alarmed(kind)` alarms; `tell(event, **fields)` logs; `seal`
@@ -70,6 +88,7 @@ class Sender:
     """
 
     people: People
+    sends: Sends
     secret: bytes
     seal: Callable[[Address], str]
     on_refusal: Literal["completion", "error"]
@@ -117,10 +136,11 @@ class Sender:
             told, before = outgoing.opened(told, words), told
             if told != before and not message.group:
                 await self.people.disclosed(business, person)
-        told = told if told.get("biz_opaque_callback_data") else told | {
-            "biz_opaque_callback_data": turn.id
-        }  # fmt: skip
-        return await self._out(told, forward, outcome, number=number, person=person, guard=guard)
+        send = Send(
+            business=business, turn=turn.id, number=number, person=person,
+            theirs=str(told.get("biz_opaque_callback_data") or ""),
+        )  # fmt: skip
+        return await self._out(told, forward, outcome, send)
 
     async def _held(
         self, business: str, number: str, person: str, kind: str
@@ -160,32 +180,61 @@ class Sender:
         return outgoing.with_text(message.body, outcome.reply), None
 
     async def _out(
-        self, told: dict[str, Any], forward: Forward, outcome: Outcome | None, *, number: str,
-        person: str, guard: Guard,
-    ) -> web.Response:  # fmt: skip
+        self, told: dict[str, Any], forward: Forward, outcome: Outcome | None, first: Send
+    ) -> web.Response:
         """To Graph, a long text in parts; the first answer, or the first that failed."""
-        first: web.Response | None = None
+        answered: web.Response | None = None
         for count, part in enumerate(_split(told)):
             if count:
-                held = await self._held(guard.policy.name, number, person, "service")
+                held = await self._held(first.business, first.number, first.person, "service")
                 if held is not None:
                     return held
-            status, answer = await forward(part)
-            await self._learn(answer, guard.policy.name, person)
+            send = replace(first, part=count)
+            tagged = part if send.theirs else part | {"biz_opaque_callback_data": send.id}
+            status, answer = await self._forwarded(tagged, forward, send)
             headers = answers.headers(outcome) if outcome else {}
             response = web.json_response(answer, status=status, headers=headers)
             if status >= 300:
-                self.count("failed")
                 return response
-            self.count("sent")
-            first = first or response
-        assert first is not None  # noqa: S101  there is at least one part
-        return first
+            answered = answered or response
+        assert answered is not None  # noqa: S101  there is at least one part
+        return answered
 
-    async def _learn(self, answer: Any, business: str, person: str) -> None:
+    async def _forwarded(
+        self, body: dict[str, Any], forward: Forward, send: Send
+    ) -> tuple[int, Any]:
+        """One message to Graph, its intent written down before and what came of it after."""
+        await self.sends.intend(send)
+        try:
+            status, answer = await forward(body)
+        except Unreached:
+            self.count("failed")
+            await self.sends.refused(send)
+            raise
+        except (ClientError, TimeoutError):
+            await self._unknown(send, None)
+            raise
+        code = _code(answer)
+        if status < 300:
+            self.count("sent")
+            await self.sends.sent(send, wamid_of(answer))
+        elif code in UNKNOWN or (code is None and status >= 500):
+            await self._unknown(send, code)
+        else:
+            self.count("failed")
+            await self.sends.refused(send)
+        await self._learn(code, send.business, send.person)
+        return status, answer
+
+    async def _unknown(self, send: Send, code: int | None) -> None:
+        """Nobody knows how it ended: a status settles it, or a person looks."""
+        known = not await self.sends.unknown(send)
+        self.count("settled" if known else "unknown")
+        if not known:
+            self.tell("send_unknown", decision=send.turn, part=send.part, code=code)
+
+    async def _learn(self, code: int | None, business: str, person: str) -> None:
         """What an error of Graph's says beyond the one send."""
-        found = answer.get("error") if isinstance(answer, dict) else None
-        code = found.get("code") if isinstance(found, dict) else None
         if code in ALARMING:
             kind = f"error.{code}"
             case = await self.people.alarm(business, kind, self.clock())
@@ -193,6 +242,13 @@ class Sender:
             self.tell("alarm", kind=kind, business=business, escalation=case)
         if code == STOPPED:
             await self.people.marketing(business, person, stops=self.clock())
+
+
+def _code(answer: Any) -> int | None:
+    """The error code of an answer of Graph's, None for none."""
+    found = answer.get("error") if isinstance(answer, dict) else None
+    code = found.get("code") if isinstance(found, dict) else None
+    return code if isinstance(code, int) else None
 
 
 def _split(told: dict[str, Any]) -> list[dict[str, Any]]:

@@ -67,12 +67,15 @@ class Echo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What became of a send. `tag` is what was sent as `biz_opaque_callback_data`."""
+    """What became of a send. `tag` is what was sent as `biz_opaque_callback_data`, `at` in seconds
+    since 1970.
+    """
 
     number: str
     id: str
     state: str
     who: Who
+    at: float = 0.0
     tag: str = ""
     category: str = ""
     codes: tuple[int, ...] = ()
@@ -262,6 +265,7 @@ def _status(status: dict[str, Any], number: str) -> Event:
     codes = (_dict(error).get("code") for error in _list(status.get("errors")))
     return Status(
         number=number, id=str(status["id"]), state=str(status["status"]), who=who,
+        at=float(status.get("timestamp") or 0),
         tag=_text(status.get("biz_opaque_callback_data")),
         category=_text(_dict(status.get("pricing")).get("category")),
         codes=tuple(code for code in codes if isinstance(code, int)),
