@@ -117,7 +117,8 @@ class Closing:
 class Send:
     """One message on its way out: the `part` of a turn's reply, from `number` to `person`.
 
-    `theirs`: what an agent of the business put into `biz_opaque_callback_data`, "" for nothing.
+    `theirs`: what an agent of the business put into `biz_opaque_callback_data`, "" for nothing;
+    `address`: sealed, where a colleague's reply would go.
     """
 
     business: str
@@ -126,6 +127,7 @@ class Send:
     person: str
     part: int = 0
     theirs: str = ""
+    address: str = ""
 
     @property
     def id(self) -> str:

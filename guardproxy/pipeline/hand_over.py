@@ -22,7 +22,8 @@ async def hand_over(turn: Turn, guard: Guard, rule: str, reason: str) -> str | N
     ) | {"text": ""}  # fmt: skip
     case = Case(
         id=f"esc_{turn.id}", channel=channel.id, kind=channel.kind, rule=rule, pauses=False,
-        language=language, reason=reason, sla=channel.sla,
+        language=language, reason=reason, sla=channel.sla, policy=policy.ref,
+        surface=turn.surface, address=turn.address,
     )  # fmt: skip
     closing = Closing(
         business=turn.business, turn=turn.id, caller=turn.caller, person=turn.person,

@@ -31,6 +31,7 @@ class Sends:
         fields = [
             "business", send.business, "turn", send.turn, "part", str(send.part),
             "number", send.number, "person", send.person, "theirs", send.theirs,
+            "address", send.address,
         ]  # fmt: skip
         await self._step(send, "intend", SETTLES, *fields)
 
@@ -93,6 +94,8 @@ class Sends:
 
 def _overdue(fields: list[Any]) -> Overdue:
     """What the script said of one, typed."""
-    business, turn, part, number, person, at, why = map(str, fields)
-    send = Send(business=business, turn=turn, part=int(part), number=number, person=person)
+    business, turn, part, number, person, address, at, why = map(str, fields)
+    send = Send(
+        business=business, turn=turn, part=int(part), number=number, person=person, address=address
+    )  # fmt: skip
     return Overdue(send=send, at=float(at), why=why)

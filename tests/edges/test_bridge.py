@@ -149,6 +149,7 @@ async def test_a_send_nobody_hears_of_goes_to_a_person_once_and_the_bot_goes_on(
     case = await case_of(bridge, turn)
     assert (case.rule, case.status, case.channel) == ("send.unknown", "open", "desk")
     assert case.conversation == bridge.records[0]["conversation"]
+    assert case.address  # a colleague can answer from the case
     assert await sent_as(bridge, "handed_over") == 1
     await bridge.deliver(webhook(ask(phone, "which kettle is quiet?", 2), number=NUMBER))
     assert len(await bridge.sends(phone, 1)) == 1

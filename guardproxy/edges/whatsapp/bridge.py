@@ -232,6 +232,7 @@ class Bridge:
         post = Post(
             business=business, turn=turn.id, number=letter["number"], person=letter["person"],
             to=letter["phone"] or letter["bsuid"], token=token, since=letter["kept"],
+            address=turn.address,
         )  # fmt: skip
         return await self.outbox.send(pending, post)
 

@@ -60,15 +60,15 @@ def build(
     people, sends = People(parts.connection), Sends(parts.connection)
     secrets = tuple(secret.get_secret_value() for secret in settings.whatsapp_app_secret)
     token = settings.whatsapp_access_token.get_secret_value()
+    hide = partial(seal, key=parts.seal)
     inbox = Inbox(
-        shelf=shelf, letters=letters, people=people, sends=sends, secret=parts.secret,
+        shelf=shelf, letters=letters, people=people, sends=sends, secret=parts.secret, seal=hide,
         seen=parts.seen, sent=parts.sent, tell=parts.tell, alarmed=parts.alarmed, clock=clock,
     )  # fmt: skip
     hook = webhook.Webhook(
         shelf=shelf, inbox=inbox, wake=parts.mail.set, seen=parts.seen, secrets=secrets,
         verify_token=settings.whatsapp_verify_token.get_secret_value(),
     )  # fmt: skip
-    hide = partial(seal, key=parts.seal)
     graph = Graph(parts.session, settings.graph_url, token)
     outbox = Outbox(
         sends=sends, people=people, graph=graph, clock=clock, tell=parts.tell,
@@ -83,8 +83,8 @@ def build(
     )  # fmt: skip
     sender = Sender(
         people=people, sends=sends, secret=parts.secret, seal=hide,
-        on_refusal=settings.on_refusal, clock=clock, new_id=lambda: uuid.uuid4().hex, tell=parts.tell, count=parts.sent,
-        alarmed=parts.alarmed,
+        on_refusal=settings.on_refusal, clock=clock, new_id=lambda: uuid.uuid4().hex,
+        tell=parts.tell, count=parts.sent, alarmed=parts.alarmed,
     )  # fmt: skip
     hop = GraphHop(
         shelf=shelf, callers=parts.callers, session=parts.session, sender=sender,

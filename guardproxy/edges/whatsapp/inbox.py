@@ -26,6 +26,7 @@ from guardproxy.edges.whatsapp.wire import (
     Who,
     alarm_of,
 )
+from guardproxy.people.address import Address
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.shelf import Shelf
 
@@ -76,7 +77,7 @@ class Sends(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbox:
     """Where events go. `seen(kind, outcome)` counts events, `sent(outcome)` sends, `alarmed(kind)`
-    alarms; `tell(event, **fields)` logs, `clock` gives seconds since 1970.
+    alarms; `tell(event, **fields)` logs, `clock` gives seconds since 1970; `seal` hides addresses.
     """
 
     shelf: Shelf
@@ -84,6 +85,7 @@ class Inbox:
     people: People
     sends: Sends
     secret: bytes
+    seal: Callable[[Address], str]
     seen: Callable[[str, str], None]
     sent: Callable[[str], None]
     tell: Callable[..., None]
@@ -184,8 +186,11 @@ class Inbox:
     async def _undelivered(self, status: Status, business: str, person: str) -> None:
         """A reply of ours that Meta took and could not deliver."""
         turn, _, part = status.tag.partition(".")
-        send = Send(business=business, turn=turn, number=status.number, person=person,
-                    part=int(part) if part.isdecimal() else 0)  # fmt: skip
+        who = Address(number=status.number, phone=status.who.phone, bsuid=status.who.bsuid)
+        send = Send(
+            business=business, turn=turn, number=status.number, person=person,
+            part=int(part) if part.isdecimal() else 0, address=self.seal(who),
+        )  # fmt: skip
         await self.sends.intend(send)
         await self.sends.lost(send, f"code {next(iter(status.codes), 0)}")
 

@@ -73,7 +73,9 @@ class Leaves(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """One reply on its way: whose, to whom, with which token, and since when (1970)."""
+    """One reply on its way: whose, to whom, with which token, and since when (1970). `address` is
+    `to`, sealed.
+    """
 
     business: str
     turn: str
@@ -82,11 +84,12 @@ class Post:
     to: str
     token: str | None
     since: float
+    address: str = ""
 
     def part(self, number: int) -> Send:
         """One part of it, for the account."""
         return Send(business=self.business, turn=self.turn, number=self.number,
-                    person=self.person, part=number)  # fmt: skip
+                    person=self.person, part=number, address=self.address)  # fmt: skip
 
 
 @dataclass(slots=True, kw_only=True)

@@ -137,7 +137,7 @@ class Sender:
             if told != before and not message.group:
                 await self.people.disclosed(business, person)
         send = Send(
-            business=business, turn=turn.id, number=number, person=person,
+            business=business, turn=turn.id, number=number, person=person, address=turn.address,
             theirs=str(told.get("biz_opaque_callback_data") or ""),
         )  # fmt: skip
         return await self._out(told, forward, outcome, send)

@@ -56,6 +56,7 @@ class Watch:
         turn = Turn(
             id=f"{send.id}.send", business=send.business, surface="whatsapp", messages=(),
             now=self.clock(), person=send.person, conversation=send.person, caller="whatsapp",
+            address=send.address,
         )  # fmt: skip
         rule = "send.undelivered" if one.why else "send.unknown"
         reason = f"{REASONS[rule]} {f'({one.why}) ' if one.why else ''}[{send.id}]"
