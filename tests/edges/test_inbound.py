@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -288,3 +289,44 @@ async def test_a_number_sends_80_a_second_and_20_in_the_phone_app(connection):
         ]
         assert [a.why for a in answers] == ["ok"] * most + ["number"]
     assert answers[0].month >= 1
+
+
+async def test_a_thousand_events_of_one_webhook_count_once_each(kettles):
+    people = [fresh() for _ in range(20)]
+    messages, statuses = [], []
+    for n in range(1000):
+        phone, _, wamid = people[n // 7 % len(people)]
+        one = {"from": phone, "id": f"{wamid}.{n}", "timestamp": str(1_795_000_000 + n)}
+        if n % 50 == 0:
+            messages.append(one | {"type": "text", "text": {"body": f"{ASKS} n{n}."}})
+        elif n % 50 == 1:
+            messages.append(one | {"type": f"from_{2030 + n % 7}", "new": {"a": n}})
+        else:
+            statuses.append({"id": f"{wamid}.{n}", "status": "sent", "recipient_id": phone,
+                             "timestamp": "1795000000"})  # fmt: skip
+    contacts = [{"wa_id": phone, "profile": {"name": "x"}} for phone, _, _ in people]
+    body = change("messages", contacts=contacts, messages=messages, statuses=statuses)
+    lines = [f'guardproxy_webhook_events_total{{kind="{kind}",outcome="{outcome}"}}'
+             for kind, outcome in (("text", "accepted"), ("status", "sent"), ("other", "accepted"))]  # fmt: skip
+    before = [await metric(kettles, line) for line in lines]
+    for _ in range(2):
+        assert await kettles.deliver(body) == 200
+    after = [await metric(kettles, line) for line in lines]
+    assert [a - b for a, b in zip(after, before, strict=True)] == [20, 960, 20]
+    asked = [f"n{n}." for n in range(0, 1000, 50)]
+    assert await until(lambda: all(kettles.calls_with(mark) for mark in asked), 60.0)
+    said_last = [call["messages"][-1]["content"] for call in kettles.stub.calls]
+    assert [sum(mark in text for text in said_last) for mark in asked] == [1] * 20
+    assert [len(await kettles.sends(phone, 2)) for phone, _, _ in people] == [2] * 20
+
+
+def test_a_thousand_messages_with_a_thousand_contacts_are_read_at_once():
+    messages = [said(str(n), "hello", f"w{n}") for n in range(1000)]
+    contacts = [{"wa_id": str(n), "user_id": f"DE.{n}"} for n in range(1000)]
+    raw = json.dumps(change("messages", messages=messages, contacts=contacts)).encode()
+    began = time.process_time()
+    pieces = wire.read(raw)
+    assert time.process_time() - began < 0.5  # a tenth of that on an idle machine
+    assert [p.body["entry"][0]["changes"][0]["value"]["contacts"] for p in pieces] == [
+        [contact] for contact in contacts
+    ]

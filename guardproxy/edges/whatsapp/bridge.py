@@ -7,7 +7,7 @@ goes on where it stopped; a send whose outcome is unknown is not made again.
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from guardproxy.core.errors import SendError, StoreError, UpstreamError
@@ -27,7 +27,9 @@ from guardproxy.pipeline.turn import Outcome, run_turn
 from guardproxy.upstream.client import Reply, Upstream
 
 SPEAKS: dict[str, Dialect] = {"openai": chat, "anthropic": messages}  # by UPSTREAM_API
-AT_ONCE = 32  # conversations answered side by side in one process: an LLM's usual concurrency
+AT_ONCE = 256  # conversations under way in one process: slow answers hold up nobody's request
+ASKING = 32  # of them, those the LLM works on: its usual concurrency
+JUDGING = 2  # of them, those being judged: a judgement takes 10 ms, and webhooks wait meanwhile
 POLL = 0.25  # seconds between looks for mail of other processes, and for run-out leases
 BEAT = 1.5  # seconds between renewals of a 5 s lease: three may be missed
 AGAIN = 1.0  # seconds before an event an agent did not take is handed to it again
@@ -108,6 +110,8 @@ class Bridge:
     clock: Callable[[], float]
     tell: Callable[..., None]
     mail: asyncio.Event
+    asking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ASKING))
+    judging: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(JUDGING))
 
     async def run(self) -> None:
         """Answer mail until cancelled."""
@@ -238,13 +242,23 @@ class Bridge:
 
     async def _judge(self, turn: Turn, letter: dict[str, Any], guard: Guard) -> Outcome:
         """The turn through the guard; an agent's answer comes by the Graph hop."""
-        if _is_relay(guard):
-            return await run_question(turn, guard)
+        place = _Place(self.judging)
 
         async def model(asked: Turn, prompt: str) -> Answer:
-            return await self._model(asked, prompt, letter, guard)
+            place.leave()
+            try:
+                async with self.asking:
+                    return await self._model(asked, prompt, letter, guard)
+            finally:
+                await place.take()
 
-        return await run_turn(turn, guard, model)
+        await place.take()
+        try:
+            if _is_relay(guard):
+                return await run_question(turn, guard)
+            return await run_turn(turn, guard, model)
+        finally:
+            place.leave()
 
     async def _forward(self, letter: dict[str, Any], guard: Guard) -> float | None:
         """Hand an event to the agent; seconds until the next try, None when it is over."""
@@ -301,6 +315,25 @@ class Bridge:
             await self.graph.typing(letter["number"], _each(letter)[-1]["id"], token=token)
         except SendError as error:
             self.tell("typing", cause=str(error))
+
+
+@dataclass(slots=True)
+class _Place:
+    """A turn's place among those being judged, given up while the LLM is asked."""
+
+    judging: asyncio.Semaphore
+    held: bool = False
+
+    async def take(self) -> None:
+        """Wait for a place."""
+        await self.judging.acquire()
+        self.held = True
+
+    def leave(self) -> None:
+        """Give it up, if it is held: who was cancelled while waiting has none."""
+        if self.held:
+            self.held = False
+            self.judging.release()
 
 
 async def _kept(reply: Awaitable[Reply]) -> Reply | UpstreamError:

@@ -167,7 +167,7 @@ def _events(name: str, value: dict[str, Any]) -> Iterator[tuple[Event, dict[str,
     if not split or not lists:
         yield _whole(name, value), value
         return
-    number = _number(value)
+    number, known = _number(value), _contacts(value)
     for key in lists:
         for item in value[key]:
             alone = {k: v for k, v in value.items() if k not in lists or k == "contacts"}
@@ -177,19 +177,29 @@ def _events(name: str, value: dict[str, Any]) -> Iterator[tuple[Event, dict[str,
                 event = reader(item, number) if reader else Other(kind="error", number=number)
             except (TypeError, ValueError, AttributeError, KeyError):
                 event = Other(kind="malformed", number=number)
-            _only_contact(alone, event)
+            mine = _of(event, known)
+            if mine:
+                alone["contacts"] = mine
             yield event, alone
 
 
-def _only_contact(alone: dict[str, Any], event: Event) -> None:
-    """Leave only the event's own person among the contacts."""
+def _contacts(value: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The contacts of a change by their ids: a batch has hundreds."""
+    found: dict[str, dict[str, Any]] = {}
+    for contact in _list(value.get("contacts")):
+        if isinstance(contact, dict):
+            ids = (_text(contact.get("wa_id")), _text(contact.get("user_id")))
+            found |= dict.fromkeys(filter(None, ids), contact)
+    return found
+
+
+def _of(event: Event, known: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """The contacts that are an event's own person; none where that is not told."""
     who = getattr(event, "who", None)
-    contacts = alone.get("contacts")
-    if not isinstance(who, Who) or not who.known or not isinstance(contacts, list):
-        return
-    ids = {who.phone, who.bsuid} - {""}
-    mine = [c for c in contacts if isinstance(c, dict) and {c.get("wa_id"), c.get("user_id")} & ids]
-    alone["contacts"] = mine or contacts
+    if not isinstance(who, Who):
+        return []
+    found = (known.get(one) for one in (who.phone, who.bsuid) if one)
+    return list({id(contact): contact for contact in found if contact is not None}.values())
 
 
 def _whole(name: str, value: dict[str, Any]) -> Event:
