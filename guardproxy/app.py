@@ -27,7 +27,7 @@ from guardproxy.edges.llm import routes as llm
 from guardproxy.edges.llm.caller import Callers
 from guardproxy.edges.llm.hop import Hop
 from guardproxy.edges.whatsapp import hops
-from guardproxy.keeping import connect, own_store, seal, secret_key, store_url
+from guardproxy.keeping import connect, mind, own_store, seal, secret_key, store_url
 from guardproxy.listening import background, in_api_shape, listen, told_to_stop
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
@@ -40,6 +40,7 @@ from guardproxy.policy.compiled import Policy
 from guardproxy.settings import Settings, environment, read_settings
 from guardproxy.stages import Readers
 from guardproxy.store.conversations import Conversations
+from guardproxy.store.embedded import Embedded
 from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
 from guardproxy.upstream.client import Backend, Upstream, Waits
@@ -209,12 +210,12 @@ class Running:
 @asynccontextmanager
 async def running(
     settings: Settings, options: Options, url: str, *, worker: Path | None = None,
-    extra: Sequence[web.RouteDef] = (), watch: Sequence[Observe] = (),
+    extra: Sequence[web.RouteDef] = (), watch: Sequence[Observe] = (), own: Embedded | None = None,
 ) -> AsyncIterator[Running]:  # fmt: skip
     """Everything up and listening; closed in order on the way out.
 
     `url`: the store's. `worker`: the socket of a worker's admin listener. `extra`: more admin
-    routes. Raises what refuses a start: PolicyError, SettingsError, WeightsError, OSError.
+    routes. `own`: an embedded store to mind. Raises what refuses a start: PolicyError, SettingsError, WeightsError, OSError.
     """
     secret = secret_key(settings)
     async with AsyncExitStack() as stack:
@@ -258,6 +259,7 @@ async def running(
         public.add_routes([*llm.routes(hop), *mail])
         admin = _admin_app(settings, program, shelf, extra)
         group = await stack.enter_async_context(background())
+        group.create_task(mind(own, log.event))
         group.create_task(bridge.run())
         group.create_task(_reload_on_change(shelf, program, callers))
         at = await listen(stack, public, options.listen, share=worker is not None)
@@ -374,7 +376,7 @@ async def serve(settings: Settings, options: Options, *, worker: Path | None = N
     """Serve until SIGTERM or Ctrl-C."""
     url, started = own_store(settings)
     try:
-        async with running(settings, options, url, worker=worker):
+        async with running(settings, options, url, worker=worker, own=started):
             await told_to_stop()
             log.event("stopping")
     except BaseExceptionGroup as group:  # a background task's error is the program's

@@ -1,15 +1,19 @@
 """Where things are kept: which store serves, and the key that seals what is in it."""
 
+import asyncio
 import base64
 import hashlib
 import os
 import secrets
 import time
+from collections.abc import Callable
 
 from guardproxy.core.errors import SettingsError
 from guardproxy.settings import Settings
 from guardproxy.store import embedded
 from guardproxy.store.redis import Connection
+
+LOOK = 1.0  # seconds between looks at the embedded store
 
 
 def store_url(settings: Settings) -> tuple[str, embedded.Embedded | None]:
@@ -29,6 +33,15 @@ def own_store(settings: Settings) -> tuple[str, embedded.Embedded | None]:
         return settings.redis_url, None
     started = embedded.start(settings.data_dir, time.sleep)
     return started.url, started
+
+
+async def mind(started: embedded.Embedded | None, tell: Callable[..., None]) -> None:
+    """Start the embedded store again whenever it ends, until cancelled; `tell` logs it."""
+    while started is not None:
+        await asyncio.sleep(LOOK)
+        ended = await asyncio.to_thread(started.revive)
+        if ended:
+            tell("store_ended", cause=ended)
 
 
 def secret_key(settings: Settings) -> bytes:

@@ -13,9 +13,11 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, we
 from guardproxy import app
 from guardproxy.core.errors import SettingsError
 from guardproxy.edges.admin import health
+from guardproxy.keeping import mind
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
 from guardproxy.settings import Settings, environment
+from guardproxy.store.embedded import Embedded
 
 REFUSED = 78  # a worker that refuses its configuration will refuse it again
 PAUSE = 1.0  # seconds before a worker that died is started again
@@ -36,7 +38,7 @@ async def serve(settings: Settings, options: app.Options) -> None:
     try:
         async with AsyncExitStack() as stack:
             await _admin(stack, settings, options, home)
-            await _mind(settings, options, home, given)
+            await _mind(started, options, home, given)
     finally:
         shutil.rmtree(home, ignore_errors=True)
         if started is not None:
@@ -44,19 +46,19 @@ async def serve(settings: Settings, options: app.Options) -> None:
 
 
 async def _mind(
-    settings: Settings, options: app.Options, home: Path, given: dict[str, str]
+    own: Embedded | None, options: app.Options, home: Path, given: dict[str, str]
 ) -> None:
-    """Keep the workers running until told to stop, then let them finish."""
-    del settings
+    """Keep the workers and the embedded store running until told to stop, then let them finish."""
     refused: list[int] = []
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(_worker(number, options, home, given, refused))
             for number in range(options.workers)
         ]
+        minder = group.create_task(mind(own, log.event))
         stop = group.create_task(app.told_to_stop())
         await asyncio.wait({stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (stop, *tasks):
+        for task in (stop, minder, *tasks):
             task.cancel()
     if refused:
         message = "the workers refuse this configuration; what they said stands above"

@@ -26,7 +26,7 @@ async def decisions(
     """The records of turns from `start` (seconds since 1970) up to before `end`, by time."""
     found = []
     async for names in scanned(connection, "*:dec:*"):
-        for kept in await connection.do("MGET", *names) if names else ():
+        for kept in await texts(connection, names):
             record: dict[str, Any] = json.loads(kept) if kept else {}
             if record and start <= float(record.get("at", 0.0)) < end:
                 found.append(record)
@@ -34,13 +34,26 @@ async def decisions(
 
 
 async def scanned(connection: Connection, pattern: str) -> AsyncIterator[list[str]]:
-    """The keys that match, some at a time; a key may come twice while the store grows.
+    """The keys that match, some at a time; a key may come twice while the store grows."""
+    for node in await connection.nodes():
+        cursor = "0"
+        while True:
+            given, names = await connection.do(
+                "SCAN", cursor, "MATCH", pattern, "COUNT", AT_ONCE, at=node
+            )
+            # a cluster's client says of which node it is
+            cursor = str(next(iter(given.values())) if isinstance(given, dict) else given)
+            yield names
+            if cursor == "0":
+                break
 
-    A cluster's nodes are not walked: give the URL of each.
-    """
-    cursor = "0"
-    while True:
-        cursor, names = await connection.do("SCAN", cursor, "MATCH", pattern, "COUNT", AT_ONCE)
-        yield names
-        if str(cursor) == "0":
-            return
+
+async def texts(connection: Connection, names: list[str]) -> list[str | None]:
+    """The texts under some keys, in their order; one call for each slot they lie in."""
+    slots: dict[str, list[str]] = {}
+    for name in names:
+        slots.setdefault(name.partition(":")[0], []).append(name)
+    found: dict[str, str | None] = {}
+    for own in slots.values():
+        found |= zip(own, await connection.do("MGET", *own), strict=True)
+    return [found[name] for name in names]

@@ -21,13 +21,27 @@ PATIENCE = 10.0  # seconds to start or stop: a big append-only file takes a whil
 NAMES = ("valkey-server", "redis-server")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Embedded:
-    """A running Valkey, the socket it listens on, and the lock that makes it ours."""
+    """A running Valkey, the socket it listens on, the lock that makes it ours, its command line."""
 
     process: "subprocess.Popen[bytes]"
     url: str
     lock: IO[str]
+    home: Path
+    command: tuple[str, ...]
+
+    def revive(self) -> str:
+        """Start it again if it has ended: what it ended with, "" while it runs.
+
+        A full disk ends it: what it cannot write down it must not acknowledge.
+        """
+        code = self.process.poll()
+        if code is None:
+            return ""
+        self.process = _launch(self.command)
+        free = shutil.disk_usage(self.home).free >> 20
+        return f"exit code {code}; {free} MiB are free in {self.home}; see valkey.log there"
 
     def stop(self) -> None:
         """Let it write everything and end."""
@@ -59,23 +73,28 @@ def start(home: Path, sleep: Callable[[float], None]) -> Embedded:
     _shut_down_left_over(home, sleep)
     # a unix socket's path may have 107 bytes, and data folders can be deep: so a short one
     path = Path(tempfile.mkdtemp(prefix="guardproxy-")) / "valkey.sock"
-    command = [
+    command = (
         str(_server()), "--port", "0", "--unixsocket", str(path), "--unixsocketperm", "600",
         "--dir", str(home.resolve()), "--appendonly", "yes", "--appendfsync", "always",
         "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no",
         "--logfile", "valkey.log",
-    ]  # fmt: skip
+    )  # fmt: skip
+    process = _launch(command)
+    (home / "socket").write_text(str(path), "utf-8")
+    _wait_for(path, process, home, sleep)
+    return Embedded(process, f"unix://{path}", lock, home, command)
+
+
+def _launch(command: tuple[str, ...]) -> "subprocess.Popen[bytes]":
+    """Start a server; it answers a moment later."""
     # a session of its own: Ctrl-C is for guardproxy, which then stops its store last
-    process = subprocess.Popen(  # noqa: S603  a fixed command line
+    return subprocess.Popen(  # noqa: S603  a fixed command line
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    (home / "socket").write_text(str(path), "utf-8")
-    _wait_for(path, process, home, sleep)
-    return Embedded(process, f"unix://{path}", lock)
 
 
 def running(home: Path) -> str | None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 from guardproxy.store import keys
-from guardproxy.store.decisions import scanned
+from guardproxy.store.decisions import scanned, texts
 from guardproxy.store.redis import Connection
 
 
@@ -46,8 +46,8 @@ async def forget(connection: Connection, person: str, *, number: str = "") -> in
 async def _aliases(connection: Connection, found: list[str], theirs: _Theirs) -> set[str]:
     """The person's ids among some, and the one name they lead to."""
     mine: set[str] = set()
-    for name in found:
-        one = str(await connection.do("GET", name) or "")
+    for name, kept in zip(found, await texts(connection, found), strict=True):
+        one = kept or ""
         if theirs.person in (name.rpartition(":")[2], one):
             mine.add(name)
             theirs.conversations |= {one} - {""}
@@ -57,7 +57,7 @@ async def _aliases(connection: Connection, found: list[str], theirs: _Theirs) ->
 async def _decisions(connection: Connection, found: list[str], theirs: _Theirs) -> set[str]:
     """The records of the person among some, and what they tell of them."""
     mine: set[str] = set()
-    for name, kept in zip(found, await connection.do("MGET", *found) if found else (), strict=True):
+    for name, kept in zip(found, await texts(connection, found), strict=True):
         record = json.loads(kept) if kept else {}
         if {record.get("person"), record.get("conversation")} & theirs.conversations:
             mine.add(name)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit, urlunsplit
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
@@ -124,13 +124,21 @@ class Connection:
 
         return await self._guarded(call)
 
-    async def do(self, command: str, *args: str | float) -> Any:
-        """One plain command."""
+    async def do(self, command: str, *args: str | float, at: Any = None) -> Any:
+        """One plain command; `at`: one of the `nodes`, else wherever its key lies."""
+        where = {} if at is None else {"target_nodes": at}
 
         async def call() -> Any:
-            return await self._client.execute_command(command, *args)
+            return await self._client.execute_command(command, *args, **where)
 
         return await self._guarded(call)
+
+    async def nodes(self) -> tuple[Any, ...]:
+        """What has to be walked to see every key: a cluster's primaries, else the one store."""
+        if not isinstance(self._client, RedisCluster):
+            return (None,)
+        await self._guarded(self._client.initialize)
+        return tuple(self._client.get_primaries())
 
     async def _guarded(self, call: Callable[[], Any]) -> Any:
         """Within the deadline, and only when the circuit lets it through."""
@@ -156,5 +164,9 @@ class Connection:
         self._look_at = self._clock() + PAUSE
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, those to Sentinels too."""
         await self._client.aclose()
+        pool = getattr(self._client, "connection_pool", None)
+        if isinstance(pool, SentinelConnectionPool):
+            for watcher in pool.sentinel_manager.sentinels:
+                await watcher.aclose()

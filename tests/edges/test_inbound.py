@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from guardproxy.edges.whatsapp import wire
 from guardproxy.edges.whatsapp.inbox import People as Needed
 from guardproxy.edges.whatsapp.signature import is_signed
+from guardproxy.store.decisions import scanned
 from guardproxy.store.escalations import Escalations
 from guardproxy.store.people import People
 from tests.conftest import said, start_rig, until, webhook
@@ -330,3 +331,31 @@ def test_a_thousand_messages_with_a_thousand_contacts_are_read_at_once():
     assert [p.body["entry"][0]["changes"][0]["value"]["contacts"] for p in pieces] == [
         [contact] for contact in contacts
     ]
+
+
+async def pass_time(connection, seconds: float) -> None:
+    """Time passes for the store: every key has so much less to live, every due time is nearer."""
+    async for names in scanned(connection, "*"):
+        for name in names:
+            left = int(await connection.do("PTTL", name))
+            if left >= 0:
+                await connection.do("PEXPIRE", name, left - int(seconds * 1000))
+            if name.endswith(":due"):
+                for member in await connection.do("ZRANGE", name, 0, -1):
+                    await connection.do("ZINCRBY", name, -seconds, member)
+
+
+async def test_a_message_delivered_again_after_seven_days_less_an_hour_is_not_answered_again(
+    kettles,
+):
+    phone, _, wamid = fresh()
+    await kettles.deliver(ask(phone, wamid))
+    assert len(await kettles.sends(phone, 1)) == 1
+    line = 'guardproxy_webhook_events_total{kind="text",outcome="%s"}'
+    before = await metric(kettles, line % "duplicate")
+    await pass_time(kettles.at.program.connection, 7 * 86_400 - 3600)
+    assert await kettles.deliver(ask(phone, wamid)) == 200
+    assert await metric(kettles, line % "duplicate") == before + 1
+    await pass_time(kettles.at.program.connection, 2 * 86_400)
+    await kettles.deliver(ask(phone, wamid))  # nobody delivers that late: it counts as new
+    assert len(await kettles.sends(phone, 2)) == 2

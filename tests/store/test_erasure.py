@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 
 import pytest
 from cryptography.fernet import Fernet
@@ -10,7 +9,6 @@ from cryptography.fernet import Fernet
 from guardproxy import app
 from guardproxy.core.ledger import Limit, Send
 from guardproxy.core.message import Line, Role
-from guardproxy.store import embedded
 from guardproxy.store.conversations import Conversations
 from guardproxy.store.decisions import decisions, scanned
 from guardproxy.store.erasure import forget
@@ -28,13 +26,13 @@ LIMITS = (
 
 
 @pytest.fixture
-async def connection(tmp_path):
-    """A store of its own: every key in it is looked at."""
-    started = embedded.start(tmp_path / "store", time.sleep)
-    made = app.connect(started.url)
+async def connection(store):
+    """A store with nothing in it: every key is looked at."""
+    made = app.connect(store)
+    for node in await made.nodes():
+        await made.do("FLUSHALL", "ASYNC", at=node)
     yield made
     await made.close()
-    started.stop()
 
 
 @pytest.fixture

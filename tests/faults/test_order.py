@@ -1,0 +1,61 @@
+"""Many customers over four workers, an LLM of every speed: each one is answered in order, once."""
+
+import asyncio
+import random
+
+import pytest
+
+from tests.conftest import said, until, webhook
+from tests.faults.process import FAIR, Served, served
+
+__all__ = ["served"]  # the fixture, where pytest finds it
+pytestmark = pytest.mark.slow
+
+USERS, EACH = 20, 6
+
+
+def numbered(served: Served) -> None:
+    """The policy without its limit, each message a turn of its own; the model repeats the number."""
+    text = served.policy.read_text("utf-8")
+    for before, after in (
+        ("{id: burst, per: user, max: 6, in: 1m, then: throttle}", "{id: burst, per: user, max: 600, in: 1m}"),
+        ('phone_number_id: "106540352242922"', 'phone_number_id: "106540352242922", merge: 0s'),
+    ):  # fmt: skip
+        assert before in text
+        text = text.replace(before, after)
+    served.policy.write_text(text, "utf-8")
+    served.stub.script = {
+        f"nomor {n} ": f"Siap kak, meja untuk 8 orang kami catat, pesanan nomor {n} ya."
+        for n in range(EACH)
+    }
+
+
+@pytest.mark.timeout(280)
+async def test_shuffled_customers_and_repeats_are_answered_in_order_and_once(served: Served):
+    numbered(served)
+    rng = random.Random(7)
+    await served.start("--workers", "4")
+
+    async def moods() -> None:
+        """An LLM that takes between nothing and 0.3 s."""
+        while True:
+            served.stub.delay = rng.random() * 0.3
+            await asyncio.sleep(0.02)
+
+    mood = asyncio.ensure_future(moods())  # noqa: TID251
+    left = {user: list(range(EACH)) for user in range(USERS)}
+    while any(left.values()):
+        user = rng.choice([user for user, numbers in left.items() if numbers])
+        n = left[user].pop(0)
+        body = webhook(said(f"155505{user:05d}", f"{FAIR} nomor {n} ya kak", f"wamid.o{user}.{n}"))
+        copies = 50 if (user, n) == (3, 2) else 1 + (rng.random() < 0.2)
+        told = await asyncio.gather(*(served.deliver(body) for _ in range(copies)))
+        assert set(told) == {200}
+    assert await until(lambda: len(served.graph.sends) >= USERS * EACH, 120.0), served.told()
+    await asyncio.sleep(1.0)
+    mood.cancel()
+    heard: dict[str, list[int]] = {}
+    for to, text in served.sent():
+        heard.setdefault(to, []).append(int(text.partition("nomor ")[2].split()[0]))
+    assert heard == {f"155505{user:05d}": list(range(EACH)) for user in range(USERS)}
+    assert len(served.stub.calls) == USERS * EACH
