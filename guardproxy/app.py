@@ -167,6 +167,10 @@ class Program:
         """Count a send."""
         self.metrics.sends.labels(outcome).inc()
 
+    def carried(self, category: str) -> None:
+        """Count a message to a customer: service, utility, marketing or authentication."""
+        self.metrics.messages.labels(category).inc()
+
     def alarmed(self, kind: str) -> None:
         """Count what Meta warns of; its own words are no labels."""
         self.metrics.alarms.labels(kind if kind in ALARMS else "account.other").inc()
@@ -215,7 +219,8 @@ async def running(
     """Everything up and listening; closed in order on the way out.
 
     `url`: the store's. `worker`: the socket of a worker's admin listener. `extra`: more admin
-    routes. `own`: an embedded store to mind. Raises what refuses a start: PolicyError, SettingsError, WeightsError, OSError.
+    routes. `own`: an embedded store to mind. Raises what refuses a start: PolicyError,
+    SettingsError, WeightsError, OSError.
     """
     secret = secret_key(settings)
     async with AsyncExitStack() as stack:
@@ -249,7 +254,7 @@ async def running(
                 settings=settings, shelf=shelf, session=session, connection=connection,
                 upstream=upstream, callers=callers, secret=secret, seal=Fernet(seal(secret)),
                 mail=program.mail, tell=log.event, seen=program.seen, sent=program.sent,
-                alarmed=program.alarmed,
+                carried=program.carried, alarmed=program.alarmed,
             )
         )  # fmt: skip
         desk = escalating.desk(

@@ -20,6 +20,7 @@ from guardproxy.settings import Settings, one_thread_for_matrices
 one_thread_for_matrices()  # before anything imports numpy
 
 from guardproxy import app  # noqa: E402
+from guardproxy.core.errors import StoreError  # noqa: E402
 from guardproxy.demo.graph import FakeGraph  # noqa: E402
 from guardproxy.demo.phone import envelope  # noqa: E402
 from guardproxy.edges.whatsapp.signature import signature  # noqa: E402
@@ -159,7 +160,15 @@ async def apart(store: str) -> str:
     """
     url = f"{store}?db={next(_databases)}"
     connection = app.connect(url)
-    await connection.do("FLUSHDB", "ASYNC")
+    for left in reversed(range(20)):  # a machine busy with other things may need some seconds
+        try:
+            await connection.do("FLUSHDB", "ASYNC")
+        except StoreError:
+            if not left:
+                raise
+            await asyncio.sleep(0.5)
+        else:
+            break
     await connection.close()
     return url
 

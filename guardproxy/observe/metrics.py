@@ -42,6 +42,9 @@ class Metrics:
             "guardproxy_webhook_events", "Events in webhooks", ["kind", "outcome"], registry=r
         )
         self.sends = Counter("guardproxy_sends", "Graph API sends", ["outcome"], registry=r)
+        self.messages = Counter(
+            "guardproxy_messages", "Messages to customers that went out", ["category"], registry=r
+        )
         self.alarms = Counter(
             "guardproxy_alarms", "What Meta warns the business of", ["kind"], registry=r
         )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -26,7 +26,11 @@ class Business:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhatsApp:
-    """The business's numbers and credentials; secrets are already read from the environment."""
+    """The business's numbers and credentials; secrets are already read from the environment.
+
+    `templates`: name -> marketing, utility or authentication; `outside_window`: the name and the
+    language of the template that goes instead of a free-form message.
+    """
 
     numbers: tuple[str, ...]
     hop: Literal["bridge", "relay"] = "bridge"
@@ -34,6 +38,8 @@ class WhatsApp:
     secret: str | None = None
     access_token: str | None = None
     merge: float = 0.0  # seconds
+    templates: Mapping[str, str] = field(default_factory=dict)
+    outside_window: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from guardproxy.policy.kinds import (
 
 Mode = Literal["enforce", "shadow"]
 Then = Literal["redirect", "allow", "escalate"]
+Category = Literal["marketing", "utility", "authentication"]
 Purpose = Literal[
     "support", "booking", "order_tracking", "notification", "sales", "lead", "authentication"
 ]
@@ -45,6 +46,13 @@ class BusinessPart(Part):
     never: tuple[Line, ...] = _key((), "what is never told: given to the model, and looked for")
 
 
+class OutsidePart(Part):
+    """What goes out instead of a free-form message when the customer-service window is closed."""
+
+    template: Line = _key(..., "the template's name, as Meta approved it; it takes no parameters")
+    language: Line = _key(..., "its language code, as Meta has it")
+
+
 class WhatsAppPart(Part):
     """The business's WhatsApp numbers."""
 
@@ -57,6 +65,12 @@ class WhatsAppPart(Part):
         "1.5s", "bridge: messages within this time are one turn",
         validate_default=True,
     )  # fmt: skip
+    templates: dict[str, Category] = _key(
+        {}, "templates an agent sends, by name, and their categories; others count as marketing"
+    )
+    outside_window: OutsidePart | None = _key(
+        None, "the template that goes instead of a free-form message after 24 hours; none: refused"
+    )
 
 
 class TopicPart(Part):

@@ -108,6 +108,10 @@ def _whatsapp(file: PolicyFile, environ: Mapping[str, str]) -> WhatsApp | None:
         secret=_read(part.secret, environ),
         access_token=_read(part.access_token, environ),
         merge=part.merge,
+        templates=dict(part.templates),
+        outside_window=(part.outside_window.template, part.outside_window.language)
+        if part.outside_window
+        else None,
     )
 
 

@@ -4,12 +4,15 @@ A phone number and a business-scoped id are one person; the state is kept under 
 other ids lead there.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from guardproxy.core.message import Line
 from guardproxy.core.phases import NEXT, Move, Phase
 from guardproxy.store import keys
+from guardproxy.store.conversations import HISTORY_KEPT, LINES
 from guardproxy.store.redis import Connection
 
 KNOWN = 8 * 86_400  # seconds: Meta redelivers for up to seven days
@@ -41,25 +44,35 @@ class People:
         self._connection = connection
 
     async def meet(
-        self, business: str, ids: tuple[str, ...], *, wrote: float | None = None, number: str = ""
-    ) -> str:
+        self, business: str, ids: tuple[str, ...], *, wrote: float | None = None, number: str = "",
+        limits: tuple[str, ...] = (),
+    ) -> str:  # fmt: skip
         """The one name of whoever has these ids (one or two keyed hashes, the phone's first).
 
         `wrote`: when they wrote or called (seconds since 1970): the window opens there, and never
-        moves back. `number`: the business's, where the message counts as its traffic.
+        moves back. `number`: the business's, where the message counts as its traffic. `limits`: the
+        ids of the business's limits: what is used of them follows a person to their one name.
         """
         first, second = ids[0], ids[1] if len(ids) > 1 else ""
         places = [keys.alias(business, first), keys.alias(business, second or first)]
         rate = keys.rate(business, number) if number else ""
         args: list[str | float] = [
             first, second, f"{keys.shard(business)}:", business,
-            "" if wrote is None else f"{wrote:.3f}", rate, REMEMBERED,
+            "" if wrote is None else f"{wrote:.3f}", rate, REMEMBERED, *limits,
         ]  # fmt: skip
         return str(await self._connection.run("meet", places, args))
 
-    async def moved(self, business: str, before: str, after: str) -> str:
+    async def moved(
+        self, business: str, before: str, after: str, limits: tuple[str, ...] = ()
+    ) -> str:
         """A person's id was replaced: both lead to the same state."""
-        return await self.meet(business, (before, after))
+        return await self.meet(business, (before, after), limits=limits)
+
+    async def heard(self, business: str, person: str, line: Line) -> None:
+        """Remember what a business's own agent said, or was told."""
+        told = json.dumps([line.role, line.text, *line.ids])
+        places = [keys.history(business, person)]
+        await self._connection.run("remember", places, [told, LINES, HISTORY_KEPT])
 
     async def echo(
         self, business: str, number: str, person: str, echo: str, resume_after: float

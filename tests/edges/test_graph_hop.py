@@ -408,3 +408,88 @@ async def test_a_send_nobody_knows_of_is_said_so_and_settled_by_its_status(agent
     assert await agent.deliver(body) == 200
     after = [await sent_as(agent, outcome) for outcome in ("unknown", "settled")]
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1]
+
+
+async def marketing_stops(rig, to) -> None:
+    await People(rig.at.program.connection).marketing(
+        "kettle-shop", person_key(rig.at.program.secret, to), stops=time.time()
+    )
+
+
+def template(to, name, *words):
+    parameters = [{"type": "text", "text": word} for word in words]
+    components = [{"type": "body", "parameters": parameters}] if words else []
+    part = {"name": name, "language": {"code": "en"}, "components": components}
+    return {"messaging_product": "whatsapp", "to": to, "type": "template", "template": part}
+
+
+@pytest.fixture(scope="module")
+async def campaign(store, tmp_path_factory):
+    """An agent whose policy names its templates."""
+    async with AsyncExitStack() as stack:
+        home = tmp_path_factory.mktemp("campaign")
+        rig = await rig_of(stack, store, home, on_refusal="error")
+        path = home / "policies" / "kettle-shop.yaml"
+        more = ("templates: {order_update: utility, code: authentication, sale: marketing}, "
+                "outside_window: {template: order_update, language: en}")  # fmt: skip
+        number = f'phone_number_id: "{NUMBER}"'
+        path.write_text(path.read_text().replace(number, f"{number}, {more}"))
+        assert await until(lambda: rig.at.shelf.named("kettle-shop").policy.whatsapp.templates)
+        yield rig
+
+
+@pytest.mark.parametrize(
+    ("name", "goes"),
+    [("order_update", True), ("code", True), ("sale", False), ("nobody_said_which", False)],
+)
+async def test_who_stopped_marketing_still_hears_of_their_order(campaign, name, goes):
+    to = await wrote(campaign)
+    assert (await send(campaign, template(to, name))).status == 200
+    await marketing_stops(campaign, to)
+    response = await send(campaign, template(to, name))
+    assert (response.status == 200) is goes
+    assert goes or response.json_["error"]["code"] == 131050
+
+
+async def test_a_templates_parameters_are_read(campaign):
+    to = await wrote(campaign)
+    assert (await send(campaign, template(to, "order_update", "Ann", "A-20417"))).status == 200
+    response = await send(campaign, template(to, "order_update", OFF))
+    assert response.json_["error"]["code"] == 131009
+
+
+async def test_outside_the_window_the_policys_template_goes_instead(campaign):
+    to = f"4915771{next(_serial):06d}"
+    assert (await send(campaign, text(to))).status == 200
+    _, body = campaign.graph.sends[-1]
+    assert (body["to"], body["template"]["name"]) == (to, "order_update")
+    assert FAIR not in json.dumps(body)
+
+
+async def test_messages_are_counted_by_category(campaign):
+    async def figures() -> dict[str, float]:
+        async with campaign.session.get(f"{campaign.at.admin}/metrics") as response:
+            rows = (await response.text()).splitlines()
+        return {row.split('"')[1]: float(row.split()[-1]) for row in rows
+                if row.startswith("guardproxy_messages_total{")}  # fmt: skip
+
+    to, before = await wrote(campaign), await figures()
+    for body in (text(to), template(to, "order_update"), template(to, "sale")):
+        assert (await send(campaign, body)).status == 200
+    after = await figures()
+    grown = {name: after[name] - before.get(name, 0) for name in after if name != "authentication"}
+    assert grown == {"service": 1, "utility": 1, "marketing": 1}
+
+
+SHORT = "Python: def sort(xs): return sorted(xs)"  # under 40 characters
+
+
+async def test_a_short_label_is_judged_as_any_text(strict):
+    to = await wrote(strict)
+    rows = [{"id": "1", "title": "Your order"}, {"id": "2", "title": "x", "description": SHORT}]
+    part = {"type": "list", "body": {"text": FAIR},
+            "action": {"button": "More", "sections": [{"title": "Orders", "rows": rows}]}}  # fmt: skip
+    body = {"messaging_product": "whatsapp", "to": to, "type": "interactive", "interactive": part}
+    assert (await send(strict, body)).json_.get("error", {}).get("code") == 131009
+    rows[1]["description"] = "Out for delivery"
+    assert (await send(strict, body)).status == 200

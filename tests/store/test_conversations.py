@@ -15,6 +15,7 @@ from guardproxy.pipeline.guard import Conversations as Remembers
 from guardproxy.store.conversations import Conversations
 from guardproxy.store.decisions import decision
 from guardproxy.store.escalations import Escalations
+from guardproxy.store.people import People
 
 _count = itertools.count()
 T = 1_700_000_000.0
@@ -291,3 +292,29 @@ async def test_after_a_case_is_resolved_a_request_opens_a_new_one(ledger, who, c
     await close(ledger, who, verdict="escalate", case=case(first))
     await Escalations(connection).move(first, Move.RESOLVE, "sri")
     assert await close(ledger, who, verdict="escalate", case=case(second)) == second
+
+
+async def test_what_is_used_of_a_limit_follows_a_person_to_their_one_name(ledger, who, connection):
+    people, limits = People(connection), (limit(9), limit(900, id="t", of="tokens"))
+    phone, bsuid = fresh("phone"), fresh("DE.")
+    for name, turns in ((phone, 2), (bsuid, 3)):
+        for _ in range(turns):
+            await admit(ledger, who | {"person": name}, *limits, tokens=10)
+    name = await people.meet(who["business"], (phone, bsuid), limits=("a", "t"))
+    memory = await admit(ledger, who | {"person": name}, *limits, tokens=10)
+    assert [count.used for count in memory.counts] == [6, 60]
+    again = await people.meet(who["business"], (phone, bsuid), limits=("a", "t"))
+    assert again == name
+    memory = await admit(ledger, who | {"person": name}, *limits, tokens=10)
+    assert [count.used for count in memory.counts] == [7, 70]
+
+
+async def test_a_line_is_remembered_once_and_recalled(ledger, who, connection):
+    people = People(connection)
+    for line in (Line(Role.USER, "is it late?", ("w1",)), Line(Role.ASSISTANT, "no", ("d1",))):
+        for _ in range(2):
+            await people.heard(who["business"], who["conversation"], line)
+    memory = await admit(ledger, who)
+    assert [(line.role, line.text) for line in memory.history] == [
+        (Role.USER, "is it late?"), (Role.ASSISTANT, "no"),
+    ]  # fmt: skip

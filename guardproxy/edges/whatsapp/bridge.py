@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from guardproxy.core.errors import SendError, StoreError, UpstreamError
-from guardproxy.core.message import Message, Turn
+from guardproxy.core.message import Line, Message, Role, Turn
 from guardproxy.edges.llm import chat, messages
 from guardproxy.edges.llm.dialect import Dialect
 from guardproxy.edges.whatsapp.graph import Graph
@@ -90,6 +90,9 @@ class Remembers(Protocol):
 
     async def goes_live(self, business: str, person: str, turn: str) -> None:
         """A judged message goes to the business's own agent."""
+
+    async def heard(self, business: str, person: str, line: Line) -> None:
+        """Remember what it was told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +234,9 @@ class Bridge:
             verdict, rule = await self.letters.decided(business, turn.id)
             if verdict == "allow" or (verdict, rule) == ("drop", "escalation.paused"):
                 await self.people.goes_live(business, letter["person"], turn.id)
+                ids = tuple(message.id for message in turn.messages)
+                line = Line(Role.USER, guard.mask(turn.text)[0], ids)
+                await self.people.heard(business, letter["person"], line)
                 return await self._forward(letter, guard)
         token = guard.policy.whatsapp.access_token if guard.policy.whatsapp else None
         post = Post(

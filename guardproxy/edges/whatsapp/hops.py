@@ -32,8 +32,9 @@ from guardproxy.upstream.client import Upstream
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the rest of the program lends. `seen(kind, outcome)`, `sent(outcome)` and
-    `alarmed(kind)` count, `tell(event, **fields)` logs; `secret` keys hashes, `seal` encrypts.
+    """What the rest of the program lends. `seen(kind, outcome)`, `sent(outcome)`,
+    `carried(category)` and `alarmed(kind)` count, `tell(event, **fields)` logs; `secret` keys
+    hashes, `seal` encrypts.
     """
 
     settings: Settings
@@ -48,6 +49,7 @@ class Parts:
     tell: Callable[..., None]
     seen: Callable[[str, str], None]
     sent: Callable[[str], None]
+    carried: Callable[[str], None]
     alarmed: Callable[[str], None]
 
 
@@ -72,7 +74,7 @@ def build(
     graph = Graph(parts.session, settings.graph_url, token)
     outbox = Outbox(
         sends=sends, people=people, graph=graph, clock=clock, tell=parts.tell,
-        count=parts.sent, alarmed=parts.alarmed,
+        count=parts.sent, carried=parts.carried, alarmed=parts.alarmed,
     )  # fmt: skip
     watch = Watch(shelf=shelf, sends=sends, count=parts.sent, tell=parts.tell, clock=clock)
     bridge = Bridge(
@@ -84,7 +86,7 @@ def build(
     sender = Sender(
         people=people, sends=sends, secret=parts.secret, seal=hide,
         on_refusal=settings.on_refusal, clock=clock, new_id=lambda: uuid.uuid4().hex,
-        tell=parts.tell, count=parts.sent, alarmed=parts.alarmed,
+        tell=parts.tell, count=parts.sent, carried=parts.carried, alarmed=parts.alarmed,
     )  # fmt: skip
     hop = GraphHop(
         shelf=shelf, callers=parts.callers, session=parts.session, sender=sender,

@@ -40,11 +40,14 @@ class People(Protocol):
     """What is kept of customers. Everything raises StoreError when the store is lost."""
 
     async def meet(
-        self, business: str, ids: tuple[str, ...], *, wrote: float | None = None, number: str = ""
-    ) -> str:
+        self, business: str, ids: tuple[str, ...], *, wrote: float | None = None, number: str = "",
+        limits: tuple[str, ...] = (),
+    ) -> str:  # fmt: skip
         """The one name of whoever has these ids."""
 
-    async def moved(self, business: str, before: str, after: str) -> str:
+    async def moved(
+        self, business: str, before: str, after: str, limits: tuple[str, ...] = ()
+    ) -> str:
         """One id replaced another."""
 
     async def echo(
@@ -153,7 +156,7 @@ class Inbox:
                 return "kept"
             case Moved():
                 before, after = (person_key(self.secret, i) for i in (event.before, event.after))
-                await self.people.moved(business, before, after)
+                await self.people.moved(business, before, after, _limits(guard))
                 return "kept"
             case Call():
                 await self._person(event.who, business, wrote=event.at)
@@ -199,7 +202,11 @@ class Inbox:
     ) -> str:
         """The one name of a customer, as a keyed hash."""
         ids = tuple(person_key(self.secret, one) for one in (who.phone, who.bsuid) if one)
-        return await self.people.meet(business, ids or (ACCOUNT,), wrote=wrote, number=number)
+        guard = self.shelf.named(business)
+        return await self.people.meet(
+            business, ids or (ACCOUNT,), wrote=wrote, number=number,
+            limits=_limits(guard) if guard else (),
+        )  # fmt: skip
 
     async def _letter(self, event: Inbound | Revoked, body: dict[str, Any], guard: Guard) -> str:
         """A customer's message into its mailbox."""
@@ -225,6 +232,11 @@ class Inbox:
         letter = {"what": "event", "id": name, "person": person, "number": piece.event.number,
                   "body": piece.body, "kept": self.clock()}  # fmt: skip
         await self.letters.accept(business, person, f"event.{name}", letter)
+
+
+def _limits(guard: Guard) -> tuple[str, ...]:
+    """The ids of a business's limits."""
+    return tuple(limit.id for limit in guard.policy.limits)
 
 
 STATES = frozenset({"sent", "delivered", "read", "played", "failed"})

@@ -94,7 +94,9 @@ class Post:
 
 @dataclass(slots=True, kw_only=True)
 class Outbox:
-    """`count(outcome)` counts sends, `alarmed(kind)` alarms; `tell(event, **fields)` logs."""
+    """`count(outcome)` counts sends, `carried(category)` messages, `alarmed(kind)` alarms;
+    `tell(event, **fields)` logs.
+    """
 
     sends: Sends
     people: Leaves
@@ -102,6 +104,7 @@ class Outbox:
     clock: Callable[[], float]
     tell: Callable[..., None]
     count: Callable[[str], None]
+    carried: Callable[[str], None]
     alarmed: Callable[[str], None]
     resting: dict[str, float] = field(default_factory=dict)  # number -> until when
 
@@ -147,6 +150,7 @@ class Outbox:
         except SendError as error:
             return await self._failed(error, send, post)
         self.count("sent")
+        self.carried("service")
         await self.sends.sent(send, wamid)
         return None
 

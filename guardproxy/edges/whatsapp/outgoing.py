@@ -125,6 +125,20 @@ def with_text(body: dict[str, Any], text: str) -> dict[str, Any]:
     return told | {"type": "text", "text": {"body": text, "preview_url": False}}
 
 
+def template_of(body: dict[str, Any]) -> str:
+    """The name of the template a message is made of, "" for none."""
+    part = body.get("template")
+    return str(part.get("name") or "") if isinstance(part, dict) else ""
+
+
+def with_template(body: dict[str, Any], name: str, language: str) -> dict[str, Any]:
+    """A template without parameters in the message's place, to the same person."""
+    kept = ("messaging_product", "to", "recipient", "recipient_type", "biz_opaque_callback_data")
+    told: dict[str, Any] = {key: body[key] for key in kept if key in body}
+    part = {"name": name, "language": {"code": language}}
+    return told | {"type": "template", "template": part}
+
+
 def opened(body: dict[str, Any], words: str) -> dict[str, Any]:
     """The message with `words` before its text; as it is where it has no room for them."""
     if body.get("type", "text") == "text" and isinstance(body.get("text"), dict):

@@ -9,7 +9,7 @@ from aiohttp import ClientError, web
 
 from guardproxy.core.identity import person_key
 from guardproxy.core.ledger import Send
-from guardproxy.core.message import Memory, Turn
+from guardproxy.core.message import Line, Memory, Role, Turn
 from guardproxy.core.verdict import Allow, Rewrite
 from guardproxy.edges.llm import answers
 from guardproxy.edges.whatsapp import outgoing
@@ -26,7 +26,6 @@ from guardproxy.pipeline.reply import disclosure
 from guardproxy.pipeline.turn import Outcome
 
 ALONE = 40  # characters: a caption, a title or a button below this says too little to be judged
-LABELS = 120  # characters: so many of them together could say something
 STOPPED = 131050  # Meta: the customer stopped marketing messages
 
 Forward = Callable[[dict[str, Any]], Awaitable[tuple[int, Any]]]
@@ -45,8 +44,9 @@ class People(Protocol):
     """What is kept of customers. Everything raises StoreError when the store is lost."""
 
     async def meet(
-        self, business: str, ids: tuple[str, ...], *, wrote: float | None = None, number: str = ""
-    ) -> str:
+        self, business: str, ids: tuple[str, ...], *, wrote: float | None = None, number: str = "",
+        limits: tuple[str, ...] = (),
+    ) -> str:  # fmt: skip
         """The one name of whoever has these ids."""
 
     async def leave(
@@ -57,6 +57,9 @@ class People(Protocol):
 
     async def disclosed(self, business: str, person: str) -> None:
         """The person has been told that a bot talks."""
+
+    async def heard(self, business: str, person: str, line: Line) -> None:
+        """Remember what was said."""
 
     async def marketing(self, business: str, person: str, *, stops: float | None) -> None:
         """Marketing stopped or resumed."""
@@ -83,8 +86,8 @@ class Sends(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """`count(outcome)` counts sends, `alarmed(kind)` alarms; `tell(event, **fields)` logs; `seal`
-    hides a customer's number where it is kept.
+    """`count(outcome)` counts sends, `carried(category)` messages, `alarmed(kind)` alarms;
+    `tell(event, **fields)` logs; `seal` hides a customer's number where it is kept.
     """
 
     people: People
@@ -96,6 +99,7 @@ class Sender:
     new_id: Callable[[], str]
     tell: Callable[..., None]
     count: Callable[[str], None]
+    carried: Callable[[str], None]
     alarmed: Callable[[str], None]
 
     async def send(
@@ -111,11 +115,19 @@ class Sender:
         business = guard.policy.name
         ids = (message.group,) if message.group else (message.who.phone, message.who.bsuid)
         hashed = tuple(person_key(self.secret, one) for one in ids if one)
-        person = await self.people.meet(business, hashed)
-        kind = "marketing" if marketing else message.kind
-        refused = await self._held(business, number, person, kind)
-        if refused is not None:
-            return refused
+        limits = tuple(limit.id for limit in guard.policy.limits)
+        person = await self.people.meet(business, hashed, limits=limits)
+        category = _category(message, guard, marketing=marketing)
+        may = await self._may(business, number, person, category)
+        whatsapp = guard.policy.whatsapp
+        if may.why == "window" and whatsapp and whatsapp.outside_window:
+            self.count("substituted")
+            told = outgoing.with_template(message.body, *whatsapp.outside_window)
+            return await self.send(
+                told, forward, guard, number=number, caller=caller, marketing=False
+            )
+        if may.why != "ok":
+            return self._held(may)
         turn = Turn(
             id=self.new_id(), business=business, surface="graph", messages=(), now=self.clock(),
             person=person, conversation=person, caller=caller, counted=False,
@@ -140,27 +152,32 @@ class Sender:
             business=business, turn=turn.id, number=number, person=person, address=turn.address,
             theirs=str(told.get("biz_opaque_callback_data") or ""),
         )  # fmt: skip
-        return await self._out(told, forward, outcome, send)
+        response = await self._out(told, forward, outcome, send)
+        if response.status < 300:
+            self.carried(category)
+        return response
 
-    async def _held(
-        self, business: str, number: str, person: str, kind: str
-    ) -> web.Response | None:
-        """The refusal of a message that may not leave now."""
-        of = kind if kind in ("template", "marketing") else "service"
+    async def _may(self, business: str, number: str, person: str, category: str) -> Any:
+        """Whether a message may leave now; it takes its place in Meta's limits if so."""
+        of = category if category in ("service", "marketing") else "template"
         may = await self.people.leave(business, number, person, kind=of)
-        if may.why == "ok":
-            if may.month == FREE and of == "service":
-                self.tell("budget", business=business, messages=FREE)
-            return None
+        if may.why == "ok" and may.month == FREE and of == "service":
+            self.tell("budget", business=business, messages=FREE)
+        return may
+
+    def _held(self, may: Any) -> web.Response:
+        """The refusal of a message that may not leave now."""
         self.count(f"held_{may.why}")
         code, status, details = AGAINST[may.why]
         return fault(code, details, status=status, wait=may.wait)
 
     async def _judge(self, turn: Turn, message: Outgoing, guard: Guard) -> Outcome:
-        """What the message says: each text by itself, so that none hides behind another."""
+        """What the message says: each text by itself, so that none hides behind another; short
+        ones (titles, buttons, names) together, as the customer reads them.
+        """
         said = [t for t in message.texts if len(t) >= ALONE or message.kind == "text"]
         labels = "\n".join(text for text in message.texts if text not in said)
-        if len(labels) > LABELS:
+        if labels:
             said.append(labels)
         answer = Answer("\n".join(said), parts=tuple(said) if len(said) > 1 else ())
         return await run_answer(turn, answer, guard, "\n".join((labels, *message.links)).strip())
@@ -186,9 +203,9 @@ class Sender:
         answered: web.Response | None = None
         for count, part in enumerate(_split(told)):
             if count:
-                held = await self._held(first.business, first.number, first.person, "service")
-                if held is not None:
-                    return held
+                may = await self._may(first.business, first.number, first.person, "service")
+                if may.why != "ok":
+                    return self._held(may)
             send = replace(first, part=count)
             tagged = part if send.theirs else part | {"biz_opaque_callback_data": send.id}
             status, answer = await self._forwarded(tagged, forward, send)
@@ -197,6 +214,7 @@ class Sender:
             if status >= 300:
                 return response
             answered = answered or response
+            await self._remember(part, send)
         assert answered is not None  # noqa: S101  there is at least one part
         return answered
 
@@ -226,6 +244,13 @@ class Sender:
         await self._learn(code, send.business, send.person)
         return status, answer
 
+    async def _remember(self, told: dict[str, Any], send: Send) -> None:
+        """What the customer now reads, for whoever judges what comes after."""
+        words = "\n".join(outgoing.read(told).texts)
+        if words:
+            line = Line(Role.ASSISTANT, words, (send.id,))
+            await self.people.heard(send.business, send.person, line)
+
     async def _unknown(self, send: Send, code: int | None) -> None:
         """Nobody knows how it ended: a status settles it, or a person looks."""
         known = not await self.sends.unknown(send)
@@ -242,6 +267,16 @@ class Sender:
             self.tell("alarm", kind=kind, business=business, escalation=case)
         if code == STOPPED:
             await self.people.marketing(business, person, stops=self.clock())
+
+
+def _category(message: Outgoing, guard: Guard, *, marketing: bool) -> str:
+    """What a message counts as; a template the policy does not name may be marketing."""
+    if marketing:
+        return "marketing"
+    if message.kind != "template":
+        return "service"
+    known = guard.policy.whatsapp.templates if guard.policy.whatsapp else {}
+    return known.get(outgoing.template_of(message.body), "marketing")
 
 
 def _code(answer: Any) -> int | None:

@@ -3,7 +3,8 @@
 -- KEYS[1] alias of the first id, KEYS[2] alias of the second (the same twice when there is one)
 -- ARGV[1] first id, ARGV[2] second id or "", ARGV[3] prefix of a person's keys up to the kind,
 -- ARGV[4] the business, ARGV[5] seconds since 1970 of their message, "" for none,
--- ARGV[6] rate key, "" for a message that is no traffic of the number's, ARGV[7] alias life
+-- ARGV[6] rate key, "" for a message that is no traffic of the number's, ARGV[7] alias life,
+-- ARGV[8..] the names of the business's limits
 -- returns the name
 local function place(kind, name) return ARGV[3] .. kind .. ':' .. ARGV[4] .. ':' .. name end
 local one = redis.call('GET', KEYS[1]) or ARGV[1]
@@ -20,6 +21,24 @@ if two ~= one then
           redis.call('HSET', place(kind, one), 'phase', phase, 'until_',
             redis.call('HGET', place(kind, two), 'until_') or '0')
         end
+      end
+    end
+  end
+  -- who has used up a limit under one name has used it up under both
+  for i = 8, #ARGV do
+    for _, subject in ipairs({'p.', 'c.'}) do
+      local from = place('lim', ARGV[i] .. ':' .. subject .. two)
+      local to = place('lim', ARGV[i] .. ':' .. subject .. one)
+      if redis.call('EXISTS', from) == 1 then
+        local life = math.max(redis.call('PTTL', from), redis.call('PTTL', to))
+        redis.call('ZUNIONSTORE', to, 2, to, from, 'AGGREGATE', 'MAX')
+        redis.call('PEXPIRE', to, life)
+        local amounts = redis.call('HGETALL', from .. ':n')
+        if #amounts > 0 then
+          redis.call('HSET', to .. ':n', unpack(amounts))
+          redis.call('PEXPIRE', to .. ':n', life)
+        end
+        redis.call('DEL', from, from .. ':n')
       end
     end
   end
