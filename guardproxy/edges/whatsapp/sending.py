@@ -177,7 +177,7 @@ class Sender:
         """
         said = [t for t in message.texts if len(t) >= ALONE or message.kind == "text"]
         labels = "\n".join(text for text in message.texts if text not in said)
-        if labels:
+        if len(labels) >= ALONE:
             said.append(labels)
         answer = Answer("\n".join(said), parts=tuple(said) if len(said) > 1 else ())
         return await run_answer(turn, answer, guard, "\n".join((labels, *message.links)).strip())
