@@ -25,7 +25,8 @@ from guardproxy.pipeline.halves import run_answer
 from guardproxy.pipeline.reply import disclosure
 from guardproxy.pipeline.turn import Outcome
 
-ALONE = 40  # characters: a caption, a title or a button below this says too little to be judged
+ALONE = 32  # characters: a caption, a title or a button below this says too little to be judged
+TOGETHER = 40  # characters: so many of them say something as the customer reads them, together
 STOPPED = 131050  # Meta: the customer stopped marketing messages
 
 Forward = Callable[[dict[str, Any]], Awaitable[tuple[int, Any]]]
@@ -177,7 +178,7 @@ class Sender:
         """
         said = [t for t in message.texts if len(t) >= ALONE or message.kind == "text"]
         labels = "\n".join(text for text in message.texts if text not in said)
-        if len(labels) >= ALONE:
+        if len(labels) >= TOGETHER:
             said.append(labels)
         answer = Answer("\n".join(said), parts=tuple(said) if len(said) > 1 else ())
         return await run_answer(turn, answer, guard, "\n".join((labels, *message.links)).strip())
