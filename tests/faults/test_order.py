@@ -19,7 +19,7 @@ def numbered(served: Served) -> None:
     text = served.policy.read_text("utf-8")
     for before, after in (
         ("{id: burst, per: user, max: 6, in: 1m, then: throttle}", "{id: burst, per: user, max: 600, in: 1m}"),
-        ('phone_number_id: "106540352242922"', 'phone_number_id: "106540352242922", merge: 0s'),
+        ('phone_number_id: "106540352242922"', 'phone_number_id: "106540352242922", merge: 0.01s'),
     ):  # fmt: skip
         assert before in text
         text = text.replace(before, after)
@@ -28,6 +28,13 @@ def numbered(served: Served) -> None:
         f"nomor {n} ": f"Siap kak, meja untuk 8 orang kami catat, pesanan nomor {n} ya."
         for n in range(EACH)
     }
+
+
+async def taken(served: Served, body: dict) -> None:
+    """As Meta delivers: again until it is taken."""
+    while (status := await served.deliver(body)) != 200:
+        assert status == 503
+        await asyncio.sleep(0.3)
 
 
 @pytest.mark.timeout(280)
@@ -49,8 +56,7 @@ async def test_shuffled_customers_and_repeats_are_answered_in_order_and_once(ser
         n = left[user].pop(0)
         body = webhook(said(f"155505{user:05d}", f"{FAIR} nomor {n} ya kak", f"wamid.o{user}.{n}"))
         copies = 50 if (user, n) == (3, 2) else 1 + (rng.random() < 0.2)
-        told = await asyncio.gather(*(served.deliver(body) for _ in range(copies)))
-        assert set(told) == {200}
+        await asyncio.gather(*(taken(served, body) for _ in range(copies)))
     assert await until(lambda: len(served.graph.sends) >= USERS * EACH, 120.0), served.told()
     await asyncio.sleep(1.0)
     mood.cancel()
