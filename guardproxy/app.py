@@ -32,6 +32,7 @@ from guardproxy.listening import background, in_api_shape, listen, told_to_stop
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
 from guardproxy.people.desk import Desk
+from guardproxy.pipeline.calling import Caller
 from guardproxy.pipeline.guard import Conversations as Remembers
 from guardproxy.pipeline.guard import Guard, Judge, Observe, Tokens, build
 from guardproxy.pipeline.shelf import Shelf
@@ -110,6 +111,7 @@ class Program:
     tokens: Tokens
     judge: Judge | None
     mail: asyncio.Event = field(default_factory=asyncio.Event)
+    caller: Caller | None = None
     watch: list[Observe] = field(default_factory=list)
 
     @property
@@ -134,6 +136,7 @@ class Program:
             tokens=self.tokens,
             judge=self.judge,
             conversations=self.conversations,
+            caller=self.caller,
             observe=self.observe,
         )
 
@@ -170,6 +173,10 @@ class Program:
     def carried(self, category: str) -> None:
         """Count a message to a customer: service, utility, marketing or authentication."""
         self.metrics.messages.labels(category).inc()
+
+    def delivered(self, what: str, outcome: str) -> None:
+        """Count a try to bring a case to a person."""
+        self.metrics.deliveries.labels(what, outcome).inc()
 
     def alarmed(self, kind: str) -> None:
         """Count what Meta warns of; its own words are no labels."""
@@ -238,10 +245,17 @@ async def running(
         if not options.policies.exists() or not files:
             message = f"no policy files in {options.policies}; `guardproxy demo` shows one at work"
             raise SettingsError(message)
-        await shelf.fill(files)
         session = await stack.enter_async_context(
             ClientSession(connector=TCPConnector(limit=0), auto_decompress=True)
         )
+        desk = escalating.desk(
+            settings, connection, session, shelf.policy, program.sent
+        )  # fmt: skip
+        courier = escalating.courier(
+            settings, connection, session, desk, lambda: shelf.names, program.delivered
+        )  # fmt: skip
+        program.caller = courier
+        await shelf.fill(files)
         upstream = _upstream(settings, session, metrics)
         callers = Callers(settings.api_keys)
         hop = Hop(
@@ -257,15 +271,13 @@ async def running(
                 carried=program.carried, alarmed=program.alarmed,
             )
         )  # fmt: skip
-        desk = escalating.desk(
-            settings, connection, session, partial(policy_of, shelf), program.sent
-        )  # fmt: skip
         public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
         public.add_routes([*llm.routes(hop), *mail])
         admin = _admin_app(settings, program, shelf, extra)
         group = await stack.enter_async_context(background())
         group.create_task(mind(own, log.event))
         group.create_task(bridge.run())
+        group.create_task(courier.run())
         group.create_task(_reload_on_change(shelf, program, callers))
         at = await listen(stack, public, options.listen, share=worker is not None)
         admin_at = await listen(stack, admin, worker or options.admin)
@@ -273,12 +285,6 @@ async def running(
             "serving", public=at, admin=admin_at, policies=[g.policy.ref for g in shelf.guards]
         )
         yield Running(shelf, program, at, admin_at, desk)
-
-
-def policy_of(shelf: Shelf, business: str) -> Policy | None:
-    """The policy of a business as it is served now."""
-    guard = shelf.named(business)
-    return guard.policy if guard else None
 
 
 def _upstream(settings: Settings, session: ClientSession, metrics: Metrics) -> Upstream:

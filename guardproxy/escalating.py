@@ -1,18 +1,30 @@
-"""Puts the people side together: the desk that the program, the console and the verbs share."""
+"""Puts the people side together: the desk that the program, the console and the verbs share, and
+the courier that brings cases to it and to wherever else people are.
+"""
 
+import random
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable
 
 from aiohttp import ClientSession
 from cryptography.fernet import Fernet
 
+from guardproxy.channels.chat import Chat
+from guardproxy.channels.chatwoot import Chatwoot
+from guardproxy.channels.email import Email
+from guardproxy.channels.parcel import Carrier
+from guardproxy.channels.thread_control import ThreadControl
+from guardproxy.channels.webhook import Webhook
 from guardproxy.edges.whatsapp.graph import Graph
 from guardproxy.edges.whatsapp.person import Person
 from guardproxy.keeping import seal, secret_key
 from guardproxy.observe import log
+from guardproxy.people.courier import Courier, Terms
 from guardproxy.people.desk import Desk
 from guardproxy.policy.compiled import Policy
 from guardproxy.settings import Settings
+from guardproxy.store.deliveries import Deliveries
 from guardproxy.store.escalations import Escalations
 from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
@@ -40,3 +52,32 @@ def desk(
         kept=Escalations(connection), policy_of=policy_of, seal=Fernet(seal(secret)), mouth=mouth,
         clock=time.time, tell=log.event,
     )  # fmt: skip
+
+
+def courier(
+    settings: Settings, connection: Connection, session: ClientSession, at: Desk,
+    served: Callable[[], Iterable[str]], count: Callable[[str, str], None],
+) -> Courier:  # fmt: skip
+    """What brings cases where people are. `served()`: the businesses served here; `count(what,
+    outcome)` counts tries.
+    """
+    secrets = [one.get_secret_value() for one in settings.whatsapp_app_secret]
+    return Courier(
+        outbox=Deliveries(connection, uuid.uuid4().hex), desk=at, served=served,
+        carriers=carriers(settings, session),
+        terms=Terms(link=settings.console_url, secret=next(iter(secrets), "")),
+        jitter=random.random, tell=log.event, count=count,
+    )  # fmt: skip
+
+
+def carriers(settings: Settings, session: ClientSession) -> dict[str, Carrier]:
+    """Who carries what: by a channel's `via`, and for what else is told of a case."""
+    webhook = Webhook(session, time.time)
+    token = settings.whatsapp_access_token.get_secret_value()
+    return {
+        "webhook": webhook,
+        "chatwoot": Chatwoot(session),
+        "thread_control": ThreadControl(session, settings.graph_url, token),
+        "notify": Chat(webhook),
+        "mail": Email(settings.smtp_url.get_secret_value(), settings.smtp_from),
+    }

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from guardproxy.core.errors import SettingsError
@@ -51,6 +59,11 @@ class Settings(BaseSettings):
         "completion", description="a refusal: a completion, or an error"
     )
     scope_encoders: str = Field("auto", description="auto, use, or use+e5")
+    smtp_url: SecretStr = Field(
+        SecretStr(""), description="mails cases: smtp://user:password@host:587, or smtps://"
+    )
+    smtp_from: str = Field("", description="the sender of those mails")
+    console_url: str = Field("", description="where colleagues open the console; cases link there")
     metrics_dir: str = Field("", description="set by the supervisor: where workers count together")
     upstream_timeout: float = Field(120.0, gt=0, description="seconds for a whole answer")
     upstream_connect_timeout: float = Field(5.0, gt=0, description="seconds to reach the LLM")
@@ -69,7 +82,19 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("upstream_url", "judge_url", "graph_url")
+    @model_validator(mode="after")
+    def _mails(self) -> "Settings":
+        """A mail server needs an address to send from."""
+        url = self.smtp_url.get_secret_value()
+        if url and not url.startswith(("smtp://", "smtps://")):
+            message = "smtp_url: write smtp://user:password@host:587, or smtps://..."
+            raise ValueError(message)
+        if url and "@" not in self.smtp_from:
+            message = "smtp_from: set GUARDPROXY_SMTP_FROM to the address mails come from"
+            raise ValueError(message)
+        return self
+
+    @field_validator("upstream_url", "judge_url", "graph_url", "console_url")
     @classmethod
     def _url(cls, value: str) -> str:
         """A base URL, without the slash at its end."""

@@ -51,7 +51,8 @@ def add_to(app: typer.Typer) -> None:
         """One escalation, with what was said."""
         file = _with(lambda desk: desk.case(name), policies)
         if as_json:
-            told = {key: value for key, value in asdict(file).items() if key != "case"}
+            hidden = {"case", "address"}
+            told = {key: value for key, value in asdict(file).items() if key not in hidden}
             typer.echo(json.dumps(_plain(file.case) | told, ensure_ascii=False))
             return
         _tell(file.case)

@@ -44,6 +44,15 @@ class SendError(GuardproxyError):
         self.known = known
 
 
+class DeliveryError(GuardproxyError):
+    """A case did not arrive where it was sent."""
+
+    def __init__(self, message: str, *, final: bool) -> None:
+        """`final` is True when trying again would change nothing."""
+        super().__init__(message)
+        self.final = final
+
+
 class WireError(GuardproxyError):
     """A request that is not of the shape its API gives it: the caller's fault."""
 

@@ -47,6 +47,19 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """Something to be done about a new case: `what` is case, notify or mail, by `channel`.
+
+    `wait` and `patience` in seconds: until the first try, and how long it is tried at all.
+    """
+
+    what: Literal["case", "notify", "mail", "summary"]
+    channel: str
+    patience: float
+    wait: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """An escalation to open, or to add to when the conversation has one open."""
 
@@ -63,6 +76,7 @@ class Case:
     score: float = 0.0  # off-scope, 0..1
     draft: str = ""  # the refused answer, masked likewise; "" where none was made
     address: str = ""  # sealed: where a person's reply goes; "" where guardproxy has no number
+    errands: tuple[Errand, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

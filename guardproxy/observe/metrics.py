@@ -45,6 +45,10 @@ class Metrics:
         self.messages = Counter(
             "guardproxy_messages", "Messages to customers that went out", ["category"], registry=r
         )
+        self.deliveries = Counter(
+            "guardproxy_deliveries", "Tries to bring a case to a person", ["what", "outcome"],
+            registry=r,
+        )  # fmt: skip
         self.alarms = Counter(
             "guardproxy_alarms", "What Meta warns the business of", ["kind"], registry=r
         )

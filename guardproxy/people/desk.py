@@ -5,7 +5,7 @@ raises StoreError when the store is lost, and the errors named here where a coll
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from cryptography.fernet import Fernet
@@ -15,7 +15,7 @@ from guardproxy.core.ledger import Said
 from guardproxy.core.phases import Move
 from guardproxy.detectors import patterns
 from guardproxy.people.address import Address, unseal
-from guardproxy.pipeline.turn import as_kept
+from guardproxy.pipeline.ending import as_kept
 from guardproxy.policy.compiled import Policy
 from guardproxy.store.escalations import (
     AlreadyResolved,
@@ -66,8 +66,8 @@ class File:
     """A case with all that whoever answers it needs. Times in seconds since 1970.
 
     `who`: the customer, masked unless the policy keeps numbers. `window_expires`: until when a
-    reply may be sent, None where there is no number to send to. `summary`, `suggestion`: what an
-    assistant made of it for the colleague, "" where there is none; no customer has seen either.
+    reply may be sent, None where there is no number to send to. `address`: opened, for whoever
+    delivers the case; it is shown to nobody.
     """
 
     case: Escalation
@@ -75,8 +75,17 @@ class File:
     transcript: tuple[Said, ...]
     window_expires: float | None
     can_reply: bool
-    summary: str = ""
-    suggestion: str = ""
+    address: Address | None = field(default=None, repr=False)
+
+    @property
+    def summary(self) -> str:
+        """What an assistant made of it for colleagues, "" for nothing; no customer sees it."""
+        return self.case.summary
+
+    @property
+    def suggestion(self) -> str:
+        """A reply an assistant suggests, "" for none; nothing sends it by itself."""
+        return self.case.suggestion
 
     @property
     def deadline(self) -> float | None:
@@ -103,7 +112,10 @@ class Desk:
 
     async def case(self, name: str) -> File:
         """One case by its id, or the start of it. NoSuchCase."""
-        found = await self.kept.show(name)
+        return await self.file(await self.kept.show(name))
+
+    async def file(self, found: Escalation) -> File:
+        """All there is about a case."""
         address = unseal(found.address, self.seal)
         expires = await self._expires(found) if address else None
         policy = self.policy_of(found.business)
@@ -115,6 +127,7 @@ class Desk:
             transcript=await self.kept.transcript(found),
             window_expires=expires,
             can_reply=expires is not None and self.clock() < expires,
+            address=address,
         )
 
     async def _expires(self, case: Escalation) -> float | None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from guardproxy.core.finding import Failed, Finding
-from guardproxy.core.ledger import Closing, Limit, Ticket
+from guardproxy.core.ledger import Closing, Limit, Said, Ticket
 from guardproxy.core.message import Memory
+from guardproxy.pipeline.calling import Caller
 from guardproxy.pipeline.prompt import compose
 from guardproxy.pipeline.walk import Walk
 from guardproxy.policy.compiled import Policy
@@ -58,6 +59,9 @@ class Conversations(Protocol):
     async def close_turn(self, closing: Closing) -> str | None:
         """Write down how a turn ended, in one step; the id of the conversation's open case."""
 
+    async def say_instead(self, closing: Closing, text: str, said: Said) -> None:
+        """Other words for a turn that was closed a moment ago and has not been answered yet."""
+
 
 Record = dict[str, Any]
 Observe = Callable[[Record], None]
@@ -67,7 +71,8 @@ Observe = Callable[[Record], None]
 class Guard:
     """Everything a turn of one business needs. Built anew on each reload, never changed.
 
-    `conversations` None: nothing is remembered (rehearsals, `/v1/checks`).
+    `conversations` None: nothing is remembered (rehearsals, `/v1/checks`). `caller` None: nobody
+    is called.
     `observe` is told of every finished turn, as its decision record.
     """
 
@@ -81,6 +86,7 @@ class Guard:
     tokens: Tokens
     judge: Judge | None
     conversations: Conversations | None
+    caller: Caller | None
     observe: Observe
     clock: Callable[[], float]  # monotonic seconds, for timings
 
@@ -119,6 +125,7 @@ def build(
     tokens: Tokens | None = None,
     judge: Judge | None = None,
     conversations: Conversations | None = None,
+    caller: Caller | None = None,
     observe: Observe = lambda _record: None,
 ) -> Guard:
     """A guard for one policy."""
@@ -149,6 +156,7 @@ def build(
         tokens=tokens or Learned(),
         judge=judge,
         conversations=conversations,
+        caller=caller,
         observe=observe,
         clock=clock,
     )
@@ -172,6 +180,6 @@ def for_audience(guard: Guard, limits: tuple[Limit, ...], *, internal: bool) -> 
         )
     made = build(
         policy, guard.readers, clock=guard.clock, tokens=guard.tokens, judge=guard.judge,
-        conversations=guard.conversations, observe=guard.observe,
+        conversations=guard.conversations, caller=guard.caller, observe=guard.observe,
     )  # fmt: skip
     return replace(made, prompt="") if internal else made

@@ -13,8 +13,9 @@ from guardproxy.core.trace import Trace
 from guardproxy.core.verdict import Allow, Escalate, Rewrite
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.doubt import beside, is_unsure
+from guardproxy.pipeline.ending import Ended, Outcome, conclude
 from guardproxy.pipeline.guard import Guard
-from guardproxy.pipeline.turn import Ended, Outcome, conclude, is_plain, judge_parts, recall
+from guardproxy.pipeline.turn import is_plain, judge_parts, recall
 
 
 async def run_question(turn: Turn, guard: Guard) -> Outcome:

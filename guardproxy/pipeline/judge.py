@@ -11,9 +11,9 @@ from guardproxy.core.finding import Check
 from guardproxy.core.message import Line, Memory, Message, Role, Turn
 from guardproxy.core.trace import Trace
 from guardproxy.core.verdict import Allow, Escalate, Redirect, Verdict
+from guardproxy.pipeline.ending import OFF_TOPIC
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.reply import reply_to
-from guardproxy.pipeline.turn import OFF_TOPIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

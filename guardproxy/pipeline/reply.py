@@ -20,15 +20,19 @@ WORDS = {
 
 
 def reply_to(
-    verdict: Verdict, policy: Policy, *, language: str, channel: Channel, phase: Phase
-) -> str | None:
+    verdict: Verdict, policy: Policy, *, language: str, channel: Channel, phase: Phase,
+    reached: bool = True,
+) -> str | None:  # fmt: skip
     """What the customer reads instead of an answer; None: the answer goes out, or nothing does.
 
     `channel` is the way to a person that is open now, `phase` the conversation's before the turn.
+    `reached` False: the person has been called, and nobody knows whether it was heard.
     """
     if isinstance(verdict, Rewrite):
         return verdict.text
     word = _word(verdict, policy, channel, phase)
+    if word == "escalate_human" and not reached:
+        word = "escalate_noted"
     if word is None:
         return None
     seconds = verdict.retry_after if isinstance(verdict, Throttle) else 0.0

@@ -61,6 +61,11 @@ class Shelf:
         """The guard of a policy."""
         return self._by_name.get(name)
 
+    def policy(self, name: str) -> Policy | None:
+        """The policy of a business as it is served now."""
+        guard = self.named(name)
+        return guard.policy if guard else None
+
     def numbered(self, number: str) -> Guard | None:
         """The guard of a WhatsApp number (its phone_number_id)."""
         return self._by_number.get(number)

@@ -284,6 +284,28 @@ def _relay(c: Checking) -> None:
         c.fault("GP102", ("whatsapp", "forward_to"), f"{forward!r} is no URL", "write https://...")
 
 
+def _carriers(c: Checking) -> None:
+    """Cases that leave for another system have somewhere to go."""
+    for key in c.table("escalation", "channels"):
+        channel = c.table("escalation", "channels", key)
+        path: Path = ("escalation", "channels", key, "via")
+        via = channel.get("via")
+        lacking = [name for name in CARRIERS.get(str(via), ()) if not channel.get(name)]
+        if via == "webhook" and not (channel.get("url") or channel.get("notify")):
+            lacking = ["url"]
+        if lacking:
+            c.fault("GP115", path, f"{via} without {' and '.join(lacking)}", MENDS[lacking[0]])
+        if via == "thread_control" and not c.table("whatsapp"):
+            c.fault("GP115", path, "no thread to pass on", "add whatsapp: with phone_number_id")
+        if via not in (None, "inbox") and channel.get("kind") not in (None, "human"):
+            c.fault("GP115", path, f"via on a {channel['kind']} channel", "via: is for kind: human")
+
+
+CARRIERS = {"chatwoot": ("url", "account", "secret")}
+MENDS = {"url": "add url: https://... or env:NAME", "account": "add account: with its number",
+         "secret": "add secret: env:NAME of an agent's access token"}  # fmt: skip
+
+
 def _tests(c: Checking) -> None:
     """Tests say something, and expect verdicts there are."""
     for index, test in enumerate(c.items("tests")):
@@ -308,5 +330,6 @@ def _tests(c: Checking) -> None:
 
 
 CHECKS = (
-    _scope, _people, _names, _twice, _patterns, _places, _replies, _secrets, _relay, _tests,
+    _scope, _people, _names, _twice, _patterns, _places, _replies, _secrets, _relay, _carriers,
+    _tests,
 )  # fmt: skip

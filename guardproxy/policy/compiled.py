@@ -7,9 +7,11 @@ from datetime import datetime, time
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from guardproxy.core.ledger import Limit
+from guardproxy.core.ledger import Errand, Limit
 from guardproxy.policy.pack import Pack
 
+PATIENCE = 900.0  # seconds a case is tried where no `sla` is given
+OURS = 4.0  # seconds a case is left to the process that opened it: the customer waits for that
 HUMAN_KINDS = ("human", "phone", "email", "web_form", "web_support", "in_store")  # Meta's six
 Hit = Literal["redirect", "allow", "escalate"]
 
@@ -161,6 +163,10 @@ class Channel:
     kind: Literal["human", "phone", "email", "web_form", "web_support", "in_store"]
     to: str = ""
     via: Literal["inbox", "webhook", "chatwoot", "thread_control"] = "inbox"
+    url: str | None = None
+    secret: str | None = None
+    account: int | None = None
+    inbox: int | None = None
     notify: str | None = None
     hours: tuple[Hours, ...] = ()  # none: always
     sla: float | None = None  # seconds
@@ -170,6 +176,24 @@ class Channel:
     def pauses(self) -> bool:
         """Only a person in the chat silences the bot."""
         return self.kind == "human"
+
+    @property
+    def carried(self) -> bool:
+        """Whether the case has to arrive elsewhere than in guardproxy's own inbox."""
+        return self.pauses and self.via != "inbox"
+
+    @property
+    def errands(self) -> tuple[Errand, ...]:
+        """What is to be done about a new case of this channel."""
+        patience = PATIENCE if self.sla is None else self.sla
+        found = []
+        if self.carried:
+            found.append(Errand(what="case", channel=self.id, patience=patience, wait=OURS))
+        elif self.kind == "email":
+            found.append(Errand(what="mail", channel=self.id, patience=patience))
+        if self.notify:
+            found.append(Errand(what="notify", channel=self.id, patience=patience))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,14 +276,17 @@ class Policy:
         A chain with nobody there ends at its last channel that takes messages at any time, else
         at its last: a customer is always told one way. `now` in seconds since 1970.
         """
+        return self.open_ways(wanted, now)[0]
+
+    def open_ways(self, wanted: str | None, now: float) -> tuple[Channel, ...]:
+        """The channels to try one after the other, the open one first; there is always one."""
         local = datetime.fromtimestamp(now, self.timezone)
         chain: list[Channel] = []
         step: str | None = wanted or self.escalation.default
         while step and all(step != seen.id for seen in chain):
             channel = self.escalation.channels[step]
             chain.append(channel)
-            if not channel.hours or any(hours.covers(local) for hours in channel.hours):
-                return channel
             step = channel.otherwise
+        there = [c for c in chain if not c.hours or any(h.covers(local) for h in c.hours)]
         always = [c for c in self.escalation.channels.values() if not c.hours and not c.pauses]
-        return always[0] if always else chain[-1]
+        return (*there, *(c for c in always if c not in there)) or (chain[-1],)

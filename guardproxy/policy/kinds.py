@@ -90,6 +90,14 @@ def secret(value: Any) -> str:
     return text
 
 
+def address(value: Any) -> str:
+    """A URL, or the NAME of a variable that holds one."""
+    text = str(value)
+    if text.startswith(("https://", "http://")) or re.fullmatch(r"env:[A-Za-z_]\w*", text):
+        return text
+    raise ValueError(f"{text!r} is no address; write https://... or env:NAME")
+
+
 def _text(examples: list[str], description: str) -> WithJsonSchema:
     """A text in the JSON Schema."""
     return WithJsonSchema({"type": "string", "examples": examples, "description": description})
@@ -105,6 +113,7 @@ Duration = Annotated[float, BeforeValidator(duration), _text(["1m", "12h"], "a d
 Percent = Annotated[float, BeforeValidator(percent), _text(["1%"], "a share")]
 Switch = Annotated[bool, BeforeValidator(switch)]
 Secret = Annotated[str, BeforeValidator(secret), _text(["env:NAME"], "a variable's name")]
+Address = Annotated[str, BeforeValidator(address), _text(["env:NAME"], "a URL, or its variable")]
 Texts = Annotated[tuple[str, ...], BeforeValidator(one_or_many), _texts()]
 OpenHours = Annotated[
     tuple[Hours, ...],

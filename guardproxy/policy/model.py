@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from guardproxy.policy.kinds import (
+    Address,
     Duration,
     Key,
     Line,
@@ -205,10 +206,22 @@ class ChannelPart(Part):
     via: Literal["inbox", "webhook", "chatwoot", "thread_control"] = _key(
         "inbox", "human: how colleagues get the case"
     )
-    notify: Secret | None = _key(None, "env:NAME of a webhook told of each new case")
+    url: Address | None = _key(
+        None, "webhook: where cases go; chatwoot: its address; https://... or env:NAME"
+    )
+    secret: Secret | None = _key(
+        None, "env:NAME; webhook: what signs requests; chatwoot: an agent's access token"
+    )
+    account: int | None = _key(None, "chatwoot: the account's number", ge=1)
+    inbox: int | None = _key(None, "chatwoot: the inbox for customers it does not know", ge=1)
+    notify: Secret | None = _key(
+        None, "env:NAME of an address told of each new case: https://..., or apprise's"
+    )
     hours: OpenHours = _key((), "when somebody is there, local time; absent: always")
-    sla: Duration | None = _key(None, "how soon a person should answer")
-    else_: str | None = Field(None, alias="else", description="the channel when this one is closed")
+    sla: Duration | None = _key(None, "how soon a person should answer; a case is tried so long")
+    else_: str | None = Field(
+        None, alias="else", description="the channel when this one is closed, or cannot be reached"
+    )
 
 
 class EscalationPart(Part):

@@ -7,6 +7,7 @@ REPLIES = (
     "redirect",  # off scope: {topics} {channel}
     "escalate_human",  # a colleague will answer here
     "escalate_told",  # the way to a person outside this chat: {channel}
+    "escalate_noted",  # nobody could be reached yet; it is tried on: {topics}
     "throttle",  # too many messages: {minutes}
     "clarify",  # unsure: asks what about {topics} is meant
     "on_failure",  # a check could not look: {channel}

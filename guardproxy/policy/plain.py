@@ -116,8 +116,10 @@ def _whatsapp(file: PolicyFile, environ: Mapping[str, str]) -> WhatsApp | None:
 
 
 def _read(name: str | None, environ: Mapping[str, str]) -> str | None:
-    """What `env:NAME` stands for."""
-    return environ.get(name.removeprefix("env:")) if name else None
+    """What `env:NAME` stands for; anything else stands for itself."""
+    if not name or not name.startswith("env:"):
+        return name
+    return environ.get(name.removeprefix("env:"))
 
 
 def _limit(part: LimitPart) -> Limit:
@@ -136,12 +138,19 @@ def _limit(part: LimitPart) -> Limit:
 
 def _channel(key: str, part: ChannelPart, environ: Mapping[str, str]) -> Channel:
     """One channel."""
+    own = _read(part.url, environ)
+    notify = _read(part.notify, environ)
+    told_by_notify = part.via == "webhook" and part.url is None
     return Channel(
         id=key,
         kind=part.kind,
         to=part.to,
         via=part.via,
-        notify=_read(part.notify, environ),
+        url=notify if told_by_notify else own,
+        secret=_read(part.secret, environ),
+        account=part.account,
+        inbox=part.inbox,
+        notify=None if told_by_notify else notify,
         hours=part.hours,
         sla=part.sla,
         otherwise=part.else_,

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, fields
 from typing import Any
 
-from guardproxy.core.ledger import Closing, Limit, Ticket
+from guardproxy.core.ledger import Closing, Limit, Said, Ticket
 from guardproxy.core.message import Count, Line, Memory, Role
 from guardproxy.core.phases import NEXT, Move, Phase
 from guardproxy.store import keys
@@ -73,14 +73,28 @@ class Conversations:
             keys.case(shard, case),
             keys.cases(shard),
             keys.transcript(closing.business, closing.talk or "-"),
+            keys.deliveries(shard),
             *(
                 _window(closing, limit)
                 for limit in closing.limits
                 if limit.of == "tokens" or closing.failed
             ),
         ]
-        args = [json.dumps(told), json.dumps(closing.record), keys.case(shard, "")]
+        args = [
+            json.dumps(told), json.dumps(closing.record), keys.case(shard, ""),
+            keys.delivery(shard, ""),
+        ]  # fmt: skip
         return await self._connection.run("close", places, args) or None
+
+    async def say_instead(self, closing: Closing, text: str, said: Said) -> None:
+        """Other words for a turn that was closed a moment ago and has not been answered yet."""
+        if closing.reply is not None:
+            place = keys.reply(closing.business, closing.turn)
+            await self._connection.do("HSET", place, "text", text)
+        if closing.talk and said.text:
+            line = json.dumps([said.who, said.text, said.at, said.by])
+            place = keys.transcript(closing.business, closing.talk)
+            await self._connection.do("RPUSH", place, line)
 
 
 def _places(of: Ticket | Closing) -> list[str]:

@@ -8,10 +8,12 @@ from typing import Any
 from guardproxy.core.errors import GuardproxyError, IllegalMove
 from guardproxy.core.ledger import Said
 from guardproxy.core.phases import NEXT, Move
+from guardproxy.policy.compiled import Channel
 from guardproxy.store import keys
 from guardproxy.store.redis import Connection
 
 KNOWN = 86_400  # seconds a reply's key is known: nobody presses a button twice over a day
+ASKED = json.dumps({phase: after for (phase, move), after in NEXT.items() if move is Move.ASK})
 STATUS = {Move.TAKE: "taken", Move.RESOLVE: "resolved", Move.HAND_BACK: "resolved"}
 
 
@@ -66,6 +68,10 @@ class Escalation:
     draft: str = ""
     address: str = ""
     replies: int = 0
+    arrived: float | None = None  # at the help desk, where the channel has one
+    undelivered: float | None = None  # no channel of the chain took it
+    summary: str = ""
+    suggestion: str = ""
 
     @property
     def deadline(self) -> float | None:
@@ -93,8 +99,15 @@ class Escalations:
                     found.append(kept)
         return tuple(sorted(found, key=lambda case: case.opened))
 
+    async def of(self, business: str, name: str) -> Escalation:
+        """One case of a business by its whole id. NoSuchCase."""
+        found = await self._kept(keys.shard(business), name)
+        if found is None:
+            raise NoSuchCase(f"{name} is kept no longer")
+        return found
+
     async def show(self, name: str) -> Escalation:
-        """One case by its id, or the start of it that fits only one."""
+        """One case by its id, or the start of it that fits only one. NoSuchCase."""
         kept = [k for tag in keys.tags() if (k := await self._kept(tag, name)) is not None]
         kept = kept or [case for case in await self.open() if case.id.startswith(name)]
         if len(kept) != 1:
@@ -141,10 +154,33 @@ class Escalations:
         tag = keys.shard(case.business)
         await self._connection.do("HINCRBY", keys.case(tag, case.id), "replies", 1)
 
+    async def summarise(self, case: Escalation, summary: str, suggestion: str) -> None:
+        """What an assistant made of it, for whoever takes it."""
+        key = keys.case(keys.shard(case.business), case.id)
+        if await self._connection.do("EXISTS", key):
+            await self._connection.do("HSET", key, "summary", summary, "suggestion", suggestion)
+
     async def _name(self, case: Escalation) -> str:
         """The one name of a case's person, who may have got another since it was opened."""
         name = await self._connection.do("GET", keys.alias(case.business, case.conversation))
         return str(name or case.conversation)
+
+    async def waits(
+        self, case: Escalation, channel: Channel, *, resume: float, keep: float
+    ) -> None:
+        """The case has arrived where people are: its conversation waits for one of them.
+
+        `resume`: seconds until the bot goes on, `keep`: life of the state.
+        """
+        tag = keys.shard(case.business)
+        places = [
+            keys.conversation(case.business, await self._name(case)), keys.case(tag, case.id),
+        ]  # fmt: skip
+        args: list[str | float] = [
+            ASKED, resume, channel.id, channel.kind,
+            "" if channel.sla is None else channel.sla, int(keep),
+        ]  # fmt: skip
+        await self._connection.run("wait", places, args)
 
     async def move(
         self, name: str, move: Move, by: str, *, over: bool = False, resume: float | None = None
@@ -170,7 +206,7 @@ class Escalations:
         outcome, *more = await self._connection.run("move", places, args)
         match outcome:
             case "ok":
-                return await self.show(case.id)
+                return await self.of(case.business, case.id)
             case "resolved":
                 raise AlreadyResolved(case.id, more[0])
             case "taken":
@@ -210,4 +246,8 @@ def _case(name: str, kept: dict[str, Any]) -> Escalation:
         draft=kept.get("draft", ""),
         address=kept.get("address", ""),
         replies=int(kept.get("replies") or 0),
+        arrived=seconds("arrived"),
+        undelivered=seconds("undelivered"),
+        summary=kept.get("summary", ""),
+        suggestion=kept.get("suggestion", ""),
     )

@@ -75,6 +75,16 @@ def cases(tag: str) -> str:
     return f"{tag}:cases"
 
 
+def delivery(tag: str, name: str) -> str:
+    """One case on its way to one receiver."""
+    return f"{tag}:dlv:{name}"
+
+
+def deliveries(tag: str) -> str:
+    """The deliveries of a shard that are still to be made, by the time they are due."""
+    return f"{tag}:dlvs"
+
+
 def mailbox(business: str, conversation: str) -> str:
     """What a conversation has sent that is not answered yet, in order."""
     return f"{shard(business)}:box:{business}|{conversation}"

@@ -11,8 +11,9 @@ from guardproxy.core.ledger import Closing, Ticket
 from guardproxy.core.message import Memory
 from guardproxy.core.phases import Phase
 from guardproxy.core.verdict import Allow, Redirect, Rewrite
+from guardproxy.pipeline.ending import kept_text
 from guardproxy.pipeline.guard import build
-from guardproxy.pipeline.turn import Answer, Model, kept_text, run_turn
+from guardproxy.pipeline.turn import Answer, Model, run_turn
 from guardproxy.stages import Readers
 from tests.stages.fakes import Reader, policy, turn
 

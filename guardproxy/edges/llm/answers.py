@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from guardproxy.core.verdict import Throttle
 from guardproxy.edges.llm import chat
 from guardproxy.edges.llm.dialect import Dialect
-from guardproxy.pipeline.turn import Outcome
+from guardproxy.pipeline.ending import Outcome
 
 PLAIN: Dialect = chat  # the shape of errors where no API is named
 

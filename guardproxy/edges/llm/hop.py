@@ -25,9 +25,10 @@ from guardproxy.edges.llm.caller import (
 )
 from guardproxy.edges.llm.dialect import Asked, Body, Dialect, Told, Words
 from guardproxy.pipeline.answer import Answer
+from guardproxy.pipeline.ending import Outcome
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.shelf import Shelf
-from guardproxy.pipeline.turn import Outcome, run_turn
+from guardproxy.pipeline.turn import run_turn
 from guardproxy.upstream.client import Upstream
 
 ALIVE = 5.0  # seconds without a byte before a comment is sent; proxies cut at 30 or 60

@@ -20,10 +20,11 @@ from guardproxy.edges.whatsapp.relay import Relay
 from guardproxy.edges.whatsapp.watch import Watch
 from guardproxy.people.address import Address
 from guardproxy.pipeline.answer import Answer
+from guardproxy.pipeline.ending import Outcome
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.halves import run_question
 from guardproxy.pipeline.shelf import Shelf
-from guardproxy.pipeline.turn import Outcome, run_turn
+from guardproxy.pipeline.turn import run_turn
 from guardproxy.upstream.client import Reply, Upstream
 
 SPEAKS: dict[str, Dialect] = {"openai": chat, "anthropic": messages}  # by UPSTREAM_API

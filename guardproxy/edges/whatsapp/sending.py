@@ -20,10 +20,10 @@ from guardproxy.edges.whatsapp.outbox import FREE
 from guardproxy.edges.whatsapp.outgoing import Outgoing
 from guardproxy.people.address import Address
 from guardproxy.pipeline.answer import Answer
+from guardproxy.pipeline.ending import Outcome
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.halves import run_answer
 from guardproxy.pipeline.reply import disclosure
-from guardproxy.pipeline.turn import Outcome
 
 ALONE = 32  # characters: a caption, a title or a button below this says too little to be judged
 TOGETHER = 40  # characters: so many of them say something as the customer reads them, together

@@ -1,8 +1,9 @@
 -- Writes down how a turn ended, in one step. Closing the same turn twice changes nothing.
 -- KEYS[1] conversation, KEYS[2] history, KEYS[3] opted-out mark, KEYS[4] decision record,
--- KEYS[5] reply, KEYS[6] the new case, KEYS[7] open cases, KEYS[8] transcript, KEYS[9..] windows of token limits (of all limits when the call failed: the turn leaves them)
+-- KEYS[5] reply, KEYS[6] the new case, KEYS[7] open cases, KEYS[8] transcript, KEYS[9] deliveries,
+-- KEYS[10..] windows of token limits (of all limits when the call failed: the turn leaves them)
 -- ARGV[1] the closing as JSON; ARGV[2] the decision record as JSON;
--- ARGV[3] the prefix of case keys
+-- ARGV[3] the prefix of case keys; ARGV[4] the prefix of delivery keys
 -- returns the id of the conversation's open case, or ""
 local c = cjson.decode(ARGV[1])
 local now = c.now
@@ -12,7 +13,7 @@ if now == cjson.null then
 end
 if redis.call('EXISTS', KEYS[4]) == 1 then return redis.call('HGET', KEYS[1], 'case') or '' end
 
-for i = 9, #KEYS do
+for i = 10, #KEYS do
   if c.failed then
     redis.call('ZREM', KEYS[i], c.turn)
     redis.call('HDEL', KEYS[i] .. ':n', c.turn)
@@ -46,6 +47,16 @@ if c.case then
       'policy', c.case.policy, 'surface', c.case.surface, 'score', c.case.score,
       'draft', c.case.draft, 'address', c.case.address)
     redis.call('ZADD', KEYS[7], now, open)
+  end
+  for _, errand in ipairs(c.case.errands) do
+    local id = open .. ':' .. errand.channel .. ':' .. errand.what
+    if redis.call('EXISTS', ARGV[4] .. id) == 0 then
+      redis.call('HSET', ARGV[4] .. id, 'business', c.business, 'case', open, 'channel',
+        errand.channel, 'what', errand.what, 'state', 'due', 'tries', 0, 'lease', 0,
+        'until_', now + errand.patience)
+      redis.call('EXPIRE', ARGV[4] .. id, c.keep)
+      redis.call('ZADD', KEYS[9], now + errand.wait, id)
+    end
   end
   redis.call('HINCRBY', ARGV[3] .. open, 'asks', 1)
   redis.call('HSET', ARGV[3] .. open, 'last', now, 'last_reason', c.case.reason)
