@@ -22,6 +22,9 @@ PAIR, REFILL = 45, 6.0  # Meta: 45 messages to one person at once, then one ever
 EACH_SECOND, IN_THE_APP = 80, 20  # Meta: messages of a number a second, of one also in the app
 LIVE = 300  # seconds a judged message stands for the agent's calls about it
 
+# Whose a case is that was taken or resolved elsewhere.
+WHO = {Move.ECHO: "phone app", Move.LOSE: "another app", Move.GAIN: "another app"}
+
 Why = Literal["ok", "paused", "opted_out", "window", "pair", "number"]
 
 
@@ -74,19 +77,26 @@ class People:
         places = [keys.history(business, person)]
         await self._connection.run("remember", places, [told, LINES, HISTORY_KEPT])
 
-    async def echo(
-        self, business: str, number: str, person: str, echo: str, resume_after: float
+    async def passed(
+        self, business: str, number: str, person: str, event: str, move: Move, resume_after: float
     ) -> bool:
-        """A colleague wrote from the phone app: the bot pauses. False when that was known."""
-        phases = ",".join(phase for (phase, move) in NEXT if move is Move.ECHO)
-        after = NEXT[Phase.BOT, Move.ECHO]
+        """A conversation went to a person, or came back, without a colleague at the desk: an echo
+        from the phone app pauses the bot, Meta's routing does, or ends it. False when known.
+        """
+        phases = ",".join(phase for (phase, step) in NEXT if step is move)
+        after = NEXT[Phase.BOT, move]
+        tag = keys.shard(business)
         places = [
-            keys.seen(business, echo),
+            keys.seen(business, event),
             keys.conversation(business, person),
             keys.rate(business, number) + ":app",
+            keys.cases(tag),
         ]
         kept = max(int(resume_after), 30 * 86_400)
-        args: list[str | float] = [KNOWN, phases, after.value, resume_after, kept]
+        args: list[str | float] = [
+            KNOWN, phases, after.value, resume_after, kept, WHO[move], keys.case(tag, ""),
+            "1" if move is Move.ECHO else "",
+        ]  # fmt: skip
         return bool(await self._connection.run("echo", places, args))
 
     async def once(self, business: str, event: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from guardproxy.core.phases import Move
 from guardproxy.edges.whatsapp import wire
 from guardproxy.edges.whatsapp.inbox import People as Needed
 from guardproxy.edges.whatsapp.signature import is_signed
@@ -76,7 +77,9 @@ def test_a_recorded_payload_is_read_as_its_index_says(item):
     assert any(wire.alarm_of(event) for event in events) == bool(expect.get("alarm"))
     if "code" in expect:
         assert events[0].codes == (expect["code"],)
-    if kind in ("standby", "history", "other", "handover", "account", "errors"):
+    if kind in ("standby", "handover"):
+        assert all(isinstance(event, wire.Passed) and not event.ours for event in events)
+    if kind in ("history", "other", "account", "errors"):
         assert all(isinstance(event, wire.Other) for event in events)
     if expect.get("group"):
         assert events[0].kind == "group"
@@ -283,7 +286,7 @@ async def test_a_number_sends_80_a_second_and_20_in_the_phone_app(connection):
     people = People(connection)
     for number, most in (("n80", 80), ("n20", 20)):
         if most == 20:
-            await people.echo("b", number, "colleague", f"echo-{number}", 60.0)
+            await people.passed("b", number, "colleague", f"echo-{number}", Move.ECHO, 60.0)
         answers = [
             await people.leave("b", number, f"{number}-{i}", agent=False, now=9000.0)
             for i in range(most + 1)

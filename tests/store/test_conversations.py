@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from guardproxy.core.ledger import Case, Closing, Limit, Ticket
+from guardproxy.core.ledger import Case, Closing, Errand, Limit, Ticket
 from guardproxy.core.message import Line, Role
 from guardproxy.core.phases import Move, Phase
 from guardproxy.pipeline.guard import Conversations as Remembers
@@ -247,7 +247,9 @@ async def test_of_nobody_nothing_is_remembered(ledger, who):
     assert (memory.turns, memory.history, memory.off_topic) == (0, (), 0)
 
 
-def case(name: str, *, pauses: bool = True, reason: str = "help") -> Case:
+def case(
+    name: str, *, pauses: bool = True, reason: str = "help", errands: tuple[Errand, ...] = ()
+) -> Case:
     kind = "human" if pauses else "phone"
     return Case(
         id=name,
@@ -257,6 +259,7 @@ def case(name: str, *, pauses: bool = True, reason: str = "help") -> Case:
         pauses=pauses,
         language="en",
         reason=reason,
+        errands=errands,
     )
 
 

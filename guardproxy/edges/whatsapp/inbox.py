@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from guardproxy.core.identity import person_key
 from guardproxy.core.ledger import Send
+from guardproxy.core.phases import Move
 from guardproxy.edges.whatsapp.bridge import Letters
 from guardproxy.edges.whatsapp.wire import (
     Call,
@@ -19,6 +20,7 @@ from guardproxy.edges.whatsapp.wire import (
     Inbound,
     Moved,
     Other,
+    Passed,
     Piece,
     Preference,
     Revoked,
@@ -31,7 +33,6 @@ from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.shelf import Shelf
 
 STOPPED = 131050  # the customer stopped marketing messages
-UNOWNED = frozenset({"standby", "messaging_handovers"})  # another app owns the thread
 OWN = "wa_"  # the turns of the bridge
 ACCOUNT = "account"  # the conversation of events that are nobody's
 
@@ -50,10 +51,10 @@ class People(Protocol):
     ) -> str:
         """One id replaced another."""
 
-    async def echo(
-        self, business: str, number: str, person: str, echo: str, resume_after: float
+    async def passed(
+        self, business: str, number: str, person: str, event: str, move: Move, resume_after: float
     ) -> bool:
-        """A colleague wrote from the phone app."""
+        """A conversation went to a person, or came back."""
 
     async def marketing(self, business: str, person: str, *, stops: float | None) -> None:
         """Marketing stopped or resumed."""
@@ -143,11 +144,9 @@ class Inbox:
             case Status():
                 return await self._status(event, business)
             case Echo():
-                person = await self._person(event.who, business)
-                new = await self.people.echo(
-                    business, event.number, person, event.id, guard.policy.escalation.resume_after
-                )
-                return "paused" if new else "duplicate"
+                return await self._passed(event, Move.ECHO, guard)
+            case Passed():
+                return await self._passed(event, Move.GAIN if event.ours else Move.LOSE, guard)
             case Preference():
                 person = await self._person(event.who, business)
                 stops = self.clock() if event.stops else None
@@ -161,11 +160,18 @@ class Inbox:
             case Call():
                 await self._person(event.who, business, wrote=event.at)
                 return "kept"
-            case Other(kind=kind) if kind in UNOWNED:
-                self.tell("not_owner", business=business, field=kind)
-                return "ignored"
             case _:
                 return "ignored"
+
+    async def _passed(self, event: Echo | Passed, move: Move, guard: Guard) -> str:
+        """A conversation that somebody else has now, or gave back."""
+        business = guard.policy.name
+        person = await self._person(event.who, business)
+        resume = guard.policy.escalation.resume_after
+        if not await self.people.passed(business, event.number, person, event.id, move, resume):
+            return "duplicate"
+        self.tell("passed", business=business, person=person, move=move.value)
+        return "resumed" if move is Move.GAIN else "paused"
 
     async def _status(self, status: Status, business: str) -> str:
         """What became of a send, once for each state; it settles one whose outcome is unknown."""
@@ -246,7 +252,7 @@ KINDS = {Revoked: "revoke", Echo: "echo", Status: "status", Preference: "prefere
 
 def _kind(event: Event) -> str:
     """The label an event is counted under."""
-    return event.kind if isinstance(event, Inbound | Other) else KINDS[type(event)]
+    return event.kind if isinstance(event, Inbound | Other | Passed) else KINDS[type(event)]
 
 
 def _is_relay(guard: Guard) -> bool:

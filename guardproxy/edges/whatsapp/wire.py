@@ -17,6 +17,7 @@ SILENT = frozenset({"reaction", "system", "ephemeral", "request_welcome"})  # no
 POLICY_CODES = frozenset({368, 131031})  # Meta acts against the account: somebody must look
 ACCOUNT = {"account_update": "account", "account_alerts": "account",
            "phone_number_quality_update": "quality"}  # fmt: skip
+AI = frozenset({"ai_agent", "meta_business_agent"})  # Meta's roles of owners that are bots
 ALARMING = ("VIOLATION", "RESTRICTION", "DISABLED", "FLAGGED")  # events of those fields
 
 
@@ -63,6 +64,20 @@ class Echo:
     number: str
     id: str
     who: Who
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """Meta's routing: another app has a customer's thread (`ours` False), or we have it again.
+
+    `kind`: the webhook's field, as it is counted.
+    """
+
+    number: str
+    id: str
+    who: Who
+    ours: bool
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +133,7 @@ class Other:
     alarm: str = ""
 
 
-Event = Inbound | Revoked | Echo | Status | Preference | Moved | Call | Other
+Event = Inbound | Revoked | Echo | Passed | Status | Preference | Moved | Call | Other
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +176,9 @@ def _pieces(body: dict[str, Any]) -> Iterator[Piece]:
 
 def _events(name: str, value: dict[str, Any]) -> Iterator[tuple[Event, dict[str, Any]]]:
     """The events of one change, each with a value that holds nothing else."""
+    if name == "standby":
+        yield _standby(value), value
+        return
     lists = [key for key in (*READERS, "errors") if isinstance(value.get(key), list)]
     split = name in ("messages", "smb_message_echoes", "user_preferences", "user_id_update",
                      "calls")  # fmt: skip
@@ -206,15 +224,47 @@ def _whole(name: str, value: dict[str, Any]) -> Event:
     """A change that is one event: account events, standby, handovers, what Meta adds next."""
     number = _number(value)
     if name == "messaging_handovers":
-        sender, recipient = _dict(value.get("sender")), _dict(value.get("recipient"))
-        who = Who(phone=str(sender.get("phone_number", "")), bsuid=str(sender.get("user_id", "")))
-        return Other(kind=name, number=str(recipient.get("phone_number_id", number)), who=who)
+        return _handover(value)
     alarm = ""
     if name in ACCOUNT:
         event = str(value.get("event", value.get("alert_type", "")))
         if any(word in event for word in ALARMING) or name == "account_alerts":
             alarm = f"{ACCOUNT[name]}.{event.lower()[:40] or 'alert'}"
     return Other(kind=name[:40], number=number, alarm=alarm)
+
+
+def _handover(value: dict[str, Any]) -> Event:
+    """Control of a thread was passed: to people, or to the bot; the roles say which.
+
+    Older webhooks name the previous owner only: what an AI agent gave up is for people.
+    """
+    sender, recipient = _dict(value.get("sender")), _dict(value.get("recipient"))
+    number = _text(recipient.get("phone_number_id"))
+    phone = _text(sender.get("phone_number") or sender.get("wa_id"))
+    who = Who(phone=phone, bsuid=_text(sender.get("user_id")))
+    passed = _dict(value.get("control_passed"))
+    after = _text(passed.get("new_owner_role"))
+    before = _text(passed.get("previous_owner_role") or passed.get("previous_owner_app_role"))
+    if not who.known or not (after or before):
+        return Other(kind="messaging_handovers", number=number, who=who)
+    ours = after in AI if after else before not in AI
+    name = f"handover.{who.phone or who.bsuid}.{_text(value.get('timestamp'))}.{after or before}"
+    return Passed(number=number, id=name, who=who, ours=ours, kind="messaging_handovers")
+
+
+def _standby(value: dict[str, Any]) -> Event:
+    """A message that went to the app that has the thread: not to us."""
+    inner = _dict(value.get("standby"))
+    number = _number(value)
+    for key, field_ in (("messages", "from"), ("message_echoes", "to")):
+        for item in _list(inner.get(key)):
+            one = _dict(item)
+            told = _dict(one.get("message")) or one
+            who = Who(phone=_text(told.get(field_)), bsuid=_text(told.get(f"{field_}_user_id")))
+            if who.known and one.get("id"):
+                name = _text(one["id"])
+                return Passed(number=number, id=name, who=who, ours=False, kind="standby")
+    return Other(kind="standby", number=number)
 
 
 def _number(value: dict[str, Any]) -> str:
