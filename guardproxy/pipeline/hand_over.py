@@ -1,5 +1,7 @@
 """Opens a case that no customer asked for: the proxy itself needs a person to look."""
 
+from dataclasses import replace
+
 from guardproxy.core.ledger import Case, Closing
 from guardproxy.core.message import Turn
 from guardproxy.core.trace import Trace
@@ -24,6 +26,7 @@ async def hand_over(turn: Turn, guard: Guard, rule: str, reason: str) -> str | N
         id=f"esc_{turn.id}", channel=channel.id, kind=channel.kind, rule=rule, pauses=False,
         language=language, reason=reason, sla=channel.sla, policy=policy.ref,
         surface=turn.surface, address=turn.address,
+        errands=tuple(replace(errand, wait=0.0) for errand in channel.errands),
     )  # fmt: skip
     closing = Closing(
         business=turn.business, turn=turn.id, caller=turn.caller, person=turn.person,

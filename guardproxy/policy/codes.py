@@ -20,7 +20,7 @@ CODES = {
     "GP112": "two things share one name",
     "GP113": "an environment variable that is not set",
     "GP114": "an unknown blank in a reply",
-    "GP115": "a relay without the agent's address",
+    "GP115": "a relay without the agent's address, or a channel whose cases have nowhere to go",
     "GP116": "a test that can never pass as it is written",
     "GP201": "few examples: the scope model sees more with eight or more",
     "GP202": "a topic without examples",
