@@ -251,12 +251,12 @@ async def running(
         desk = escalating.desk(
             settings, connection, session, shelf.policy, program.sent
         )  # fmt: skip
+        upstream = _upstream(settings, session, metrics)
         courier = escalating.courier(
-            settings, connection, session, desk, lambda: shelf.names, program.delivered
+            settings, connection, session, desk, upstream, lambda: shelf.names, program.delivered
         )  # fmt: skip
         program.caller = courier
         await shelf.fill(files)
-        upstream = _upstream(settings, session, metrics)
         callers = Callers(settings.api_keys)
         hop = Hop(
             shelf=shelf, upstream=upstream, callers=callers, secret=secret,

@@ -13,13 +13,16 @@ from cryptography.fernet import Fernet
 from guardproxy.channels.chat import Chat
 from guardproxy.channels.chatwoot import Chatwoot
 from guardproxy.channels.email import Email
+from guardproxy.channels.notice import Notice
 from guardproxy.channels.parcel import Carrier
 from guardproxy.channels.thread_control import ThreadControl
 from guardproxy.channels.webhook import Webhook
+from guardproxy.edges.whatsapp.bridge import SPEAKS
 from guardproxy.edges.whatsapp.graph import Graph
 from guardproxy.edges.whatsapp.person import Person
 from guardproxy.keeping import seal, secret_key
 from guardproxy.observe import log
+from guardproxy.people.assistant import Assistant
 from guardproxy.people.courier import Courier, Terms
 from guardproxy.people.desk import Desk
 from guardproxy.policy.compiled import Policy
@@ -28,6 +31,7 @@ from guardproxy.store.deliveries import Deliveries
 from guardproxy.store.escalations import Escalations
 from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
+from guardproxy.upstream.client import Upstream
 
 
 def desk(
@@ -56,7 +60,7 @@ def desk(
 
 def courier(
     settings: Settings, connection: Connection, session: ClientSession, at: Desk,
-    served: Callable[[], Iterable[str]], count: Callable[[str, str], None],
+    upstream: Upstream, served: Callable[[], Iterable[str]], count: Callable[[str, str], None],
 ) -> Courier:  # fmt: skip
     """What brings cases where people are. `served()`: the businesses served here; `count(what,
     outcome)` counts tries.
@@ -64,10 +68,25 @@ def courier(
     secrets = [one.get_secret_value() for one in settings.whatsapp_app_secret]
     return Courier(
         outbox=Deliveries(connection, uuid.uuid4().hex), desk=at, served=served,
-        carriers=carriers(settings, session),
+        carriers=carriers(settings, session) | {"summary": assistant(at, upstream)},
         terms=Terms(link=settings.console_url, secret=next(iter(secrets), "")),
         jitter=random.random, tell=log.event, count=count,
     )  # fmt: skip
+
+
+def assistant(at: Desk, upstream: Upstream) -> Assistant:
+    """What summarises cases, by the backend that answers customers."""
+    api = SPEAKS[upstream.api]
+
+    async def ask(task: str, material: str) -> str:
+        reply = await upstream.post(api.PATH, lambda model: api.question(task, (), material, model))
+        return api.told(reply.body).texts[0]
+
+    async def keep(notice: Notice, summary: str, suggestion: str) -> None:
+        case = await at.kept.of(notice.business, notice.case)
+        await at.kept.summarise(case, summary, suggestion)
+
+    return Assistant(ask, keep)
 
 
 def carriers(settings: Settings, session: ClientSession) -> dict[str, Carrier]:

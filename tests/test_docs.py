@@ -98,7 +98,8 @@ def test_every_key_is_documented_with_its_default_and_meaning(key):
     assert meaning.startswith(field.description)
     assert (default == "required") is field.is_required()
     if isinstance(field.default, str | int) and field.default != "":
-        assert default == f"`{str(field.default).replace('True', 'true')}`"
+        shown = str(field.default)
+        assert default == f"`{shown.lower() if isinstance(field.default, bool) else shown}`"
 
 
 def test_no_key_is_documented_that_is_not_there():

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,7 @@ import typer
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from guardproxy import app as program
+from guardproxy.channels.probe import probe
 from guardproxy.core.errors import GuardproxyError, PolicyError
 from guardproxy.policy import load
 from guardproxy.settings import Settings, environment, read_settings
@@ -69,6 +70,8 @@ async def _ready(admin: str) -> bool:
 def _look(settings: Settings, policies: Path) -> Iterator[Finding]:
     """Everything a start needs."""
     yield from _policies(policies)
+    files = load.policy_files([policies]) if policies.exists() else ()
+    yield from asyncio.run(_channels(settings, files))
     yield _attempt("weights", "the encoder's weights are the right ones", program.model)
     yield Finding(
         "backend", bool(settings.upstream_url),
@@ -104,6 +107,26 @@ def _policies(folder: Path) -> Iterator[Finding]:
             yield Finding(
                 "policy", ok=False, note=f"{path} names {name}: set it in the environment"
             )
+
+
+async def _channels(settings: Settings, files: Iterable[Path]) -> list[Finding]:
+    """Whether cases would arrive where the channels of all policies say."""
+    found = []
+    async with ClientSession() as session:
+        for path in files:
+            try:
+                policy = load.load_policy(path, environment())
+            except PolicyError:
+                continue  # said already
+            told = await probe(
+                policy, smtp=settings.smtp_url.get_secret_value(), graph=settings.graph_url,
+                session=session,
+            )  # fmt: skip
+            found += [
+                Finding("channel", ok, f"{policy.name}, {channel}: {note}")
+                for channel, ok, note in told
+            ]
+    return found
 
 
 def _attempt(what: str, note: str, look: object) -> Finding:

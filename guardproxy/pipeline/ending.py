@@ -242,7 +242,7 @@ def _case(ended: Ended, guard: Guard, said: _Said) -> Case | None:
         score=round(ended.trace.score, 4),
         draft=kept_text(ended.answer.text if ended.answer else "", guard)[:SCREENFUL],
         address=ended.turn.address,
-        errands=channel.errands,
+        errands=guard.policy.escalation.errands(channel),
     )
 
 

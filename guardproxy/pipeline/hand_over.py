@@ -26,7 +26,10 @@ async def hand_over(turn: Turn, guard: Guard, rule: str, reason: str) -> str | N
         id=f"esc_{turn.id}", channel=channel.id, kind=channel.kind, rule=rule, pauses=False,
         language=language, reason=reason, sla=channel.sla, policy=policy.ref,
         surface=turn.surface, address=turn.address,
-        errands=tuple(replace(errand, wait=0.0) for errand in channel.errands),
+        errands=tuple(
+            replace(errand, wait=0.0) if errand.what == "case" else errand  # nobody waits for it
+            for errand in policy.escalation.errands(channel)
+        ),
     )  # fmt: skip
     closing = Closing(
         business=turn.business, turn=turn.id, caller=turn.caller, person=turn.person,

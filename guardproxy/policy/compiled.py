@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from guardproxy.core.ledger import Errand, Limit
 from guardproxy.policy.pack import Pack
 
+SUMMED = 60.0  # seconds a summary is tried; other messages wait a tenth of it for the summary
 PATIENCE = 900.0  # seconds a case is tried where no `sla` is given
 OURS = 4.0  # seconds a case is left to the process that opened it: the customer waits for that
 HUMAN_KINDS = ("human", "phone", "email", "web_form", "web_support", "in_store")  # Meta's six
@@ -204,6 +205,15 @@ class Escalation:
     channels: Mapping[str, Channel]
     ask_words: Mapping[str, tuple[str, ...]]
     resume_after: float = 43_200.0  # 12 h, in seconds
+    summary: bool = False
+
+    def errands(self, channel: Channel) -> tuple[Errand, ...]:
+        """What is to be done about a new case that goes to a channel."""
+        if not self.summary:
+            return channel.errands
+        summary = Errand(what="summary", channel=channel.id, patience=SUMMED)
+        others = (e if e.what == "case" else replace(e, wait=SUMMED / 10) for e in channel.errands)
+        return (summary, *others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

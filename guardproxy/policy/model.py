@@ -230,6 +230,7 @@ class EscalationPart(Part):
     default: str = _key(..., "the channel used when nothing else is said")
     channels: dict[Key, ChannelPart] = _key(..., "the ways, by a short key", min_length=1)
     ask_words: dict[str, Texts] = _key({}, "more words for a person, by language")
+    summary: Switch = _key(False, "the LLM writes a summary and a suggested reply for colleagues")
     resume_after: Duration = _key("12h", "silence of the bot at most", validate_default=True)
 
 

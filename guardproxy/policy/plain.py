@@ -88,6 +88,7 @@ def compile_policy(
             },
             ask_words=file.escalation.ask_words,
             resume_after=file.escalation.resume_after,
+            summary=file.escalation.summary,
         ),
         packs=_packs(file),
         disclosure_first_turn=file.disclosure.first_turn,

@@ -1,6 +1,7 @@
 """`doctor`, `escalations`, and what every verb does with mistakes."""
 
 import json
+import socket
 
 import pytest
 
@@ -8,6 +9,7 @@ from guardproxy import cli
 from guardproxy.core.phases import Phase
 from guardproxy.store.conversations import Conversations
 from tests.faults.process import free_port
+from tests.people.helpdesk import write
 from tests.store.test_conversations import admit, case, close, fresh
 
 
@@ -46,6 +48,35 @@ def test_doctor_names_faults_and_unset_variables(run, elsewhere, bank):
     bank.write_text("version: 2", "utf-8")
     assert "guardproxy check" in run("doctor", "--policies", bank.parent).stdout
     assert "none in" in run("doctor", "--policies", elsewhere / "nowhere").stdout
+
+
+CHANNELS = """
+    hook: {kind: human, via: webhook, url: "http://127.0.0.1:PORT/cases", secret: env:T_SECRET}
+    woot: {kind: human, via: chatwoot, url: "http://127.0.0.1:PORT", account: 1, secret: env:T_SECRET}
+    post: {kind: email, to: help@kettle.example}
+    told: {kind: human, notify: env:T_NOTIFY}
+"""
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_doctor_looks_whether_cases_would_arrive(run, elsewhere, monkeypatch, listens):
+    with socket.socket() as there:
+        there.bind(("127.0.0.1", 0))
+        port = there.getsockname()[1]
+        if listens:
+            there.listen()
+        monkeypatch.setenv("T_SECRET", "s")
+        monkeypatch.setenv("T_NOTIFY", f"http://127.0.0.1:{port}/chat")
+        if not listens:
+            monkeypatch.setenv("GUARDPROXY_SMTP_URL", f"smtp://127.0.0.1:{port}")
+            monkeypatch.setenv("GUARDPROXY_SMTP_FROM", "bot@kettle.example")
+        ways = CHANNELS.replace("PORT", str(port))
+        if listens:  # a bare socket is no Chatwoot: it would not answer
+            ways = "\n".join(line for line in ways.splitlines() if "woot" not in line)
+        folder = write(elsewhere / "policies", "kettle-shop", ways=ways)
+        rows = json.loads(run("doctor", "--policies", folder, "--json").stdout)
+    told = [row for row in rows if row["what"] == "channel"]
+    assert [row["ok"] for row in told] == [listens] * (3 if listens else 4), told
 
 
 def test_doctor_probes_a_running_guardproxy(run):

@@ -34,6 +34,7 @@ rules:
 RULES
 escalation:
   default: DEFAULT
+  summary: SUMMARY
   channels:
 CHANNELS
 """
@@ -59,6 +60,7 @@ def write(folder: Path, name: str, ways: str = WAYS, default: str = "told") -> P
         if f"{channel}:" in ways
     )
     text = POLICY.replace("NAME", name).replace("RULES", rules or "  []")
+    text = text.replace("SUMMARY", "true" if default != "told" else "false")
     text = text.replace("DEFAULT", default).replace("CHANNELS", ways.strip("\n"))
     (folder / f"{name}.yaml").write_text(text, "utf-8")
     return folder

@@ -1,5 +1,6 @@
 """Every channel against a real counterpart, and each of them failing in turn."""
 
+import asyncio
 import email
 import email.policy
 import itertools
@@ -260,10 +261,21 @@ async def test_with_nobody_else_to_name_it_is_said_that_nobody_is_there_yet(
             stack, store, tmp_path, monkeypatch, "lone-shop", ways=only, default="hook"
         )
         lone.desk.faults["cases"] = [503]
-        _, told, took = await lone.asks("hook")
+        number, told, took = await lone.asks("hook")
         assert "could not reach anyone this minute" in told
         assert took < 5.0
         assert await lone.phase() is Phase.BOT
         assert await until(lambda: lone.desk.tickets, 8.0)
         assert len(lone.desk.tickets) == 1
         assert "could not reach" in (await lone.case()).transcript[-1].text
+        # `summary: true`: for colleagues, never for the customer
+        kept = lone.rig.at.desk.kept
+        name = (await lone.case()).case.id
+        assert await until(lambda: lone.rig.calls_with("takes over a WhatsApp conversation"), 8.0)
+        for _ in range(100):
+            summary = (await kept.of("lone-shop", name)).summary
+            if summary:
+                break
+            await asyncio.sleep(0.05)
+        assert summary
+        assert lone.rig.sent_to(number) == [told]

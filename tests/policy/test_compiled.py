@@ -26,6 +26,17 @@ def policy(channels: str, default: str = "desk"):
     return load_policy(Path("p.yaml"), text=text)
 
 
+def ways(channels: str, wanted: str | None, now: float) -> list[str]:
+    return [way.id for way in policy(channels).open_ways(wanted, now)]
+
+
+def test_the_ways_to_try_are_the_open_ones_of_the_chain_then_what_can_always_be_told():
+    mail = "    mail: {kind: email, to: a@b.example}\n"
+    assert ways(DESK + LATE + PHONE + mail, None, NOON) == ["desk", "phone", "mail"]
+    assert ways(DESK + LATE + PHONE + mail, None, NIGHT) == ["phone", "mail"]
+    assert ways(DESK + LATE + PHONE + mail, "mail", NOON) == ["mail", "phone"]
+
+
 DESK = '    desk: {kind: human, hours: "10:00-22:00", else: late}\n'
 LATE = '    late: {kind: human, hours: "22:00-23:00", else: phone}\n'
 PHONE = '    phone: {kind: phone, to: "+31 30 555 0101"}\n'
