@@ -40,9 +40,11 @@ class Office:
         number = f"4915{next(_serial):08d}"
         text = " ".join(WORDS[channel] for channel in channels)
         started = time.monotonic()
-        message = said(number, text, f"wamid.c{next(_serial)}")
-        assert await self.rig.deliver(webhook(message, number=NUMBER)) == 200
-        (told,) = await self.rig.sends(number, 1)
+        body = webhook(said(number, text, f"wamid.c{next(_serial)}"), number=NUMBER)
+        while await self.rig.deliver(body) != 200:  # Meta, too, comes again
+            await asyncio.sleep(0.5)
+            started = time.monotonic()
+        (told,) = await self.rig.sends(number, 1, 20.0)
         return number, told, time.monotonic() - started
 
     async def case(self):
