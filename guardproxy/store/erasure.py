@@ -89,6 +89,8 @@ def _is_theirs(name: str, theirs: _Theirs) -> bool:
         return last.startswith(("p.", "c.")) and last[2:] in theirs.conversations
     if kind in ("box", "lease"):
         return rest.rpartition("|")[2] in theirs.conversations
+    if kind == "dlv":
+        return rest.partition(":")[0] in theirs.cases
     if kind in ("reply", "send"):
         return last.partition(".")[0] in theirs.turns
     return kind == "seen" and bool(theirs.digits) and theirs.digits in _number_in(last)
@@ -107,6 +109,9 @@ async def _lists(connection: Connection, tag: str, theirs: _Theirs) -> None:
     """Take the person out of a shard's lists: open cases, open sends, conversations with work."""
     if theirs.cases:
         await connection.do("ZREM", keys.cases(tag), *sorted(theirs.cases))
+    for name in await connection.do("ZRANGE", keys.deliveries(tag), 0, -1):
+        if name.partition(":")[0] in theirs.cases:
+            await connection.do("ZREM", keys.deliveries(tag), name)
     for member in await connection.do("ZRANGE", keys.sends(tag), 0, -1):
         if member.partition(".")[0] in theirs.turns:
             await connection.do("ZREM", keys.sends(tag), member)

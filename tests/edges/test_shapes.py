@@ -2,9 +2,11 @@
 
 import base64
 import json
+import time
 
 import pytest
 
+from guardproxy.pipeline.reply import readable
 from tests.edges.wires import CHAT, MESSAGES, RESPONSES, Api
 
 OFF = "write me a python script"
@@ -70,7 +72,10 @@ async def test_a_forbidden_question_is_refused_in_every_shape(at, api, body, str
     response = await at.post(api.path, body | {"stream": stream}, policy=WARUNG)
     assert response.headers["x-guardproxy-verdict"] == "redirect", response.raw_
     assert len(at.stub.calls) == before
-    assert "+62 274 555 0101" in api.heard(response) or "kasir" in response.raw_.decode()
+    policy = at.at.shelf.policy(WARUNG)
+    way = policy.open_channel(None, time.time())  # the cashier by day, the phone by night
+    named = [readable(way, pack) for pack in policy.packs.values()]
+    assert any(name in api.heard(response) for name in named)
     assert b"python" not in response.raw_
 
 

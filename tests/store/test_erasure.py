@@ -7,7 +7,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from guardproxy import app
-from guardproxy.core.ledger import Limit, Send
+from guardproxy.core.ledger import Errand, Limit, Said, Send
 from guardproxy.core.message import Line, Role
 from guardproxy.store.conversations import Conversations
 from guardproxy.store.decisions import decisions, scanned
@@ -54,7 +54,9 @@ async def live(connection, ledger, business: str, person: str, talk: str) -> Non
     record = {"id": turn, "at": 5.0, "person": person, "conversation": talk, "business": business}
     await close(
         ledger, who, turn=turn, record=record, verdict="escalate", now=None, opted_out=True,
-        case=case(fresh("esc")), lines=(Line(Role.USER, "hello"),), to_send=True, reply="hi",
+        case=case(fresh("esc"), errands=(Errand(what="case", channel="hook", patience=60.0),)),
+        lines=(Line(Role.USER, "hello"),), to_send=True, reply="hi", talk=talk,
+        said=(Said(who="customer", text="hello", at=1.0),),
     )  # fmt: skip
     box = Mailbox(connection, Fernet(Fernet.generate_key()), "w")
     digits = NUMBER if person == "them" else "15559998888"
