@@ -1,6 +1,7 @@
 """Decision records as files: one JSON object per line, as the store keeps them."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,17 @@ class Recorded(BaseModel):
         fits = (s.stage for s in self.steps if not s.shadow and s.rule == self.rule and self.rule)
         return next(fits, "")
 
-    @property
+    @cached_property
     def scope_score(self) -> float | None:
         """What the scope model said of the question; None when it was not asked."""
         found = (s.score for s in self.steps if s.stage in ("scope", "drift"))
         return next((score for score in found if score is not None), None)
+
+    @cached_property
+    def was_fair(self) -> bool:
+        """Whether the scope stage needed no score: a greeting, a tap, "are you a bot?"."""
+        found = (code for s in self.steps if s.stage == "scope" for code in s.findings)
+        return any(code.startswith("scope.fair.") for code in found)
 
 
 def read_record(row: dict[str, Any] | str, place: str) -> Recorded:
