@@ -14,7 +14,8 @@ from guardproxy.core.verdict import Allow, Escalate, Rewrite
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.doubt import beside, is_unsure
 from guardproxy.pipeline.guard import Guard
-from guardproxy.pipeline.turn import Ended, Outcome, conclude, is_plain, judge_parts, recall
+from guardproxy.pipeline.parts import is_plain, judge_parts
+from guardproxy.pipeline.turn import Ended, Outcome, conclude, recall
 
 
 async def run_question(turn: Turn, guard: Guard) -> Outcome:

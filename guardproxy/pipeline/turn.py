@@ -17,8 +17,10 @@ from guardproxy.core.verdict import Allow, Drop, Escalate, Redirect, Rewrite, Ve
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.doubt import beside, is_unsure
 from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.parts import is_plain, judge_parts
 from guardproxy.pipeline.record import record_of
 from guardproxy.pipeline.reply import disclosure, reply_to
+from guardproxy.pipeline.trial import compare
 from guardproxy.policy.compiled import Channel, Policy
 from guardproxy.stages import Patterns
 
@@ -97,27 +99,6 @@ def _stands(turn: Turn) -> bool:
     """Whether the verdict of another hop holds: it let the turn in, and nothing silences since."""
     memory = turn.recalled
     return turn.judged and memory.phase is Phase.BOT and not memory.opted_out
-
-
-async def judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
-    """Each part of an answer through the checks; the first that is refused ends it."""
-    if len(answer.parts) < 2:
-        return await guard.answer.run(turn)
-    refused, mended = Trace(), Trace()
-    for part in answer.parts:
-        trace = await guard.answer.run(turn.answered(part))
-        if isinstance(trace.verdict, Rewrite):
-            mended += trace
-        else:
-            refused += trace
-            if not isinstance(trace.verdict, Allow):
-                break
-    return refused + mended
-
-
-def is_plain(verdict: Verdict) -> bool:
-    """Whether a walk decided nothing."""
-    return isinstance(verdict, Allow) and verdict.rule is None
 
 
 async def recall(turn: Turn, guard: Guard) -> Turn:
@@ -210,6 +191,9 @@ async def conclude(ended: Ended, guard: Guard) -> Outcome:
     """Find the words, close the turn in one step, and tell whoever watches."""
     said = _say(ended, guard)
     closing = _closing(ended, guard, said)
+    if guard.trial is not None:
+        looked = (ended.turn, ended.trace, ended.answer)
+        closing.record["trial"] = await compare(ended.verdict, looked, guard.trial.guard)
     case, kept = await _close(closing, guard)
     if not kept and closing.case is not None and closing.case.pauses:
         said = replace(said, reply=_another_way(ended, guard, said))
