@@ -3,6 +3,7 @@
 A turn takes its guard once and keeps it to the end: no request sees half a policy.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ class Shelf:
         person's number.
         """
         self._key = key
+        self._one = asyncio.Lock()
         self._default = default
         self._load = load
         self._make = make
@@ -97,7 +99,11 @@ class Shelf:
 
         A file that is broken, gone, or fails its self-test leaves its last good guard in place.
         """
-        paths = tuple(paths)
+        async with self._one:
+            return await self._refresh(tuple(paths))
+
+    async def _refresh(self, paths: tuple[Path, ...]) -> tuple[str, ...]:
+        """One refresh at a time: of two, the one that read an older file may end last."""
         refused: list[str] = []
         for path in {*paths, *self._places}:
             refused += await self._take_up(path, present=path in paths)
