@@ -5,10 +5,11 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,9 +18,10 @@ from guardproxy.cli.rig import load_guards
 from guardproxy.cli.stored import with_store
 from guardproxy.rehearsal.cases import run_cases
 from guardproxy.rehearsal.chain import ChainError, chained, rows_of, verify
-from guardproxy.rehearsal.evaluate import RowError
+from guardproxy.rehearsal.evaluate import Placed, RowError, evaluate, read_rows
 from guardproxy.rehearsal.evidence import Entry, Period, Subject, entries
 from guardproxy.rehearsal.evidence_page import page
+from guardproxy.rehearsal.figures import Scored, flat, report
 from guardproxy.rehearsal.records import Recorded, read_record, read_records
 from guardproxy.settings import read_settings
 from guardproxy.store.decisions import decisions
@@ -39,6 +41,9 @@ def add_to(app: typer.Typer) -> None:
         records: Annotated[
             Path | None, typer.Option(help="a file of records instead of the store")
         ] = None,
+        rows_file: Annotated[
+            Path | None, typer.Option("--eval", help="labelled rows to judge and report on")
+        ] = None,
         check: Annotated[
             Path | None, typer.Option("--verify", help="check this file, and the page beside it")
         ] = None,
@@ -57,7 +62,9 @@ def add_to(app: typer.Typer) -> None:
         except (RowError, OSError) as error:
             raise typer.BadParameter(str(error)) from error
         period = Period(start=start, end=end, made=program.now())
-        found = list(entries(rows, _subjects(policies), period))
+        subjects = _subjects(policies)
+        more = [("vendors", _vendors()), *_evaluated(rows_file, subjects)]
+        found = list(entries(rows, subjects, period, more=more))
         path = _write(found, out, f"evidence-{since}-{until}")
         told = {"file": str(path), "page": str(path.with_suffix(".html")), "decisions": len(rows)}
         typer.echo(json.dumps(told) if as_json else f"wrote {path} and {told['page']}")
@@ -90,6 +97,31 @@ def _subjects(policies: Path) -> dict[str, Subject]:
         )
         for name, guard in load_guards([policies]).items()
     }
+
+
+def _vendors() -> dict[str, Any]:
+    """The hosts that customers' words are sent to, with the business's statement of data use."""
+    settings = read_settings()
+    return {"hosts": {host: settings.llm_hosts.get(host, "") for host in settings.readers}}
+
+
+def _evaluated(file: Path | None, subjects: Mapping[str, Subject]) -> list[Entry]:
+    """How good the guards are on labelled rows, with the file's digest."""
+    if file is None:
+        return []
+    try:
+        placed = read_rows(file, {name: subject.guard for name, subject in subjects.items()})
+    except (RowError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+    scored = asyncio.run(_scored(placed))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    told = {"file": file.name, "sha256": digest, "rows": len(scored)}
+    return [("eval", told | {"figures": flat(report(scored))})]
+
+
+async def _scored(placed: Sequence[Placed]) -> list[Scored]:
+    """All rows judged."""
+    return [row async for row in evaluate(placed, time.perf_counter, program.now())]
 
 
 def _changes(path: Path) -> tuple[str, ...]:

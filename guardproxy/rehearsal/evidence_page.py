@@ -51,9 +51,37 @@ def _sample(body: Mapping[str, Any]) -> Iterator[str]:
     yield table([(body["verdict"], body["rule"] or "", moment(body["at"]), body["text"])])
 
 
+def _exemptions(body: Mapping[str, Any]) -> Iterator[str]:
+    """Where the rule was held back."""
+    yield f"<h2>Country exemptions</h2><p>Applied: {escape(body['applied'])}.</p>"
+    yield table(((one["country"], one["what"], one["since"], one["until"] or "in force",
+                  f"{one['source']} (read {one['read']})") for one in body["in_force"]),
+                ["country", "what", "from", "until", "source"])  # fmt: skip
+
+
+def _eval(body: Mapping[str, Any]) -> Iterator[str]:
+    """How good the guard was on labelled messages."""
+    yield f"<h2>Evaluation</h2><p>{body['rows']} labelled rows of {escape(body['file'])}.</p>"
+    yield table((name, f"{value:.4f}") for name, value in body["figures"].items())
+
+
+def _vendors(body: Mapping[str, Any]) -> Iterator[str]:
+    """Who reads customers' words."""
+    yield "<h2>Hosts that customers' words are sent to</h2>"
+    yield table(body["hosts"].items(), ["host", "data use, as the business states it"])
+
+
 def _nothing(_body: Any) -> Iterator[str]:
     """What the page leaves to the file."""
     return iter(())
 
 
-PARTS = {"about": _about, "scope": _scope, "figures": _figures, "sample": _sample}
+PARTS = {
+    "exemptions": _exemptions,
+    "eval": _eval,
+    "vendors": _vendors,
+    "about": _about,
+    "scope": _scope,
+    "figures": _figures,
+    "sample": _sample,
+}

@@ -210,3 +210,32 @@ def test_a_policy_goes_back_to_an_earlier_revision(run, elsewhere, served, bank)
     assert path.read_text("utf-8") == good
     assert run(*back, "f").exit_code == 2
     assert run("rollback", "nobody").exit_code == 2
+
+
+def test_evidence_holds_eval_results_vendors_and_exemptions(
+    run, elsewhere, bank, tmp_path, rows, monkeypatch
+):
+    monkeypatch.setenv("GUARDPROXY_UPSTREAM_URL", "https://llm.example/v1")
+    monkeypatch.setenv("GUARDPROXY_LLM_HOSTS", '{"llm.example": "no training"}')
+    labelled = tmp_path / "labelled.jsonl"
+    labelled.write_text('{"id": "1", "text": "when is my credit card bill due", "label": "in_scope"}\n'
+                        '{"id": "2", "text": "write me a python script", "label": "off"}\n', "utf-8")  # fmt: skip
+    args = ("--from", "2026-07-01", "--to", "2026-07-02", "--policies", bank, "--records", rows)
+    told = json.loads(run("evidence", *args, "--eval", labelled, "--json").stdout)
+    lines = (elsewhere / told["file"]).read_text("utf-8").splitlines()
+    bodies = {row["kind"]: row["body"] for row in map(json.loads, lines)}
+    assert bodies["eval"]["rows"] == 2
+    assert bodies["eval"]["figures"]["recall"] == 1.0
+    assert bodies["vendors"] == {"hosts": {"llm.example": "no training"}}
+    assert [one["country"] for one in bodies["exemptions"]["in_force"]] == ["BR", "EEA"]
+    page = (elsewhere / told["page"]).read_text("utf-8")
+    for part in (
+        "Country exemptions",
+        "none: guardproxy holds every country",
+        "CADE",
+        "llm.example",
+        "Evaluation",
+    ):
+        assert part in page
+    assert run("evidence", "--verify", elsewhere / told["file"]).exit_code == 0
+    assert run("evidence", *args, "--eval", tmp_path / "none").exit_code == 2
