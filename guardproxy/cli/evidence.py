@@ -16,11 +16,11 @@ import typer
 from guardproxy import app as program
 from guardproxy.cli.rig import load_guards
 from guardproxy.cli.stored import with_store
+from guardproxy.rehearsal import evidence_file
 from guardproxy.rehearsal.cases import run_cases
-from guardproxy.rehearsal.chain import ChainError, chained, rows_of, verify
+from guardproxy.rehearsal.chain import ChainError
 from guardproxy.rehearsal.evaluate import Placed, RowError, evaluate, read_rows
 from guardproxy.rehearsal.evidence import Entry, Period, Subject, entries
-from guardproxy.rehearsal.evidence_page import page
 from guardproxy.rehearsal.figures import Scored, flat, report
 from guardproxy.rehearsal.records import Recorded, read_record, read_records
 from guardproxy.settings import read_settings
@@ -65,7 +65,8 @@ def add_to(app: typer.Typer) -> None:
         subjects = _subjects(policies)
         more = [("vendors", _vendors()), *_evaluated(rows_file, subjects)]
         found = list(entries(rows, subjects, period, more=more))
-        path = _write(found, out, f"evidence-{since}-{until}")
+        path = out / f"evidence-{since}-{until}.jsonl"
+        evidence_file.write(found, path, program.secret_key(read_settings()))
         told = {"file": str(path), "page": str(path.with_suffix(".html")), "decisions": len(rows)}
         typer.echo(json.dumps(told) if as_json else f"wrote {path} and {told['page']}")
 
@@ -135,36 +136,13 @@ def _changes(path: Path) -> tuple[str, ...]:
     return tuple(done.stdout.splitlines()) if done.returncode == 0 else ()
 
 
-def _write(found: Sequence[Entry], out: Path, name: str) -> Path:
-    """The page, and the chain that holds its digest."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{name}.jsonl"
-    shown = page(found).encode()
-    path.with_suffix(".html").write_bytes(shown)
-    seen = ("page", {"sha256": hashlib.sha256(shown).hexdigest()})
-    lines = chained([*found, seen], program.secret_key(read_settings()))
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-    return path
-
-
 def _verify(path: Path, *, as_json: bool) -> None:
     """Check a chain and its page; exit code 1 says where it does not hold."""
     try:
-        chain = verify(path, program.secret_key(read_settings()))
-        _page_holds(path)
+        chain = evidence_file.check(path, program.secret_key(read_settings()))
     except (ChainError, OSError) as error:
         typer.echo(json.dumps({"holds": False, "why": str(error)}) if as_json else str(error))
         raise typer.Exit(1) from error
     told = {"holds": True, "entries": chain.entries, "erased": chain.erased, "head": chain.head}
     line = f"{path}: holds; {chain.entries} entries, {chain.erased} erased, head {chain.head}"
     typer.echo(json.dumps(told) if as_json else line)
-
-
-def _page_holds(path: Path) -> None:
-    """The page beside a chain is the one that was written with it."""
-    shown = path.with_suffix(".html")
-    for _, row in rows_of(path):
-        if row["kind"] == "page" and shown.exists():
-            found = hashlib.sha256(shown.read_bytes()).hexdigest()
-            if found != row["body"]["sha256"]:
-                raise ChainError(f"{shown}: not the page that was written with {path.name}")

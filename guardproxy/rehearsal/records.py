@@ -80,3 +80,20 @@ def read_records(path: Path) -> Iterator[Recorded]:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield read_record(line, f"{path}:{number}")
+
+
+def forget_records(path: Path, person: str) -> int:
+    """Take a person's records (by their keyed hash) out of a file; how many. RowError as above."""
+    kept, gone = [], 0
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            row = read_record(line, f"{path}:{number}") if line.strip() else None
+            if row is not None and person in (row.person, row.conversation):
+                gone += 1
+            else:
+                kept.append(line)
+    if gone:
+        fresh = path.with_name(f"{path.name}.new")
+        fresh.write_text("".join(kept), "utf-8")
+        fresh.replace(path)
+    return gone

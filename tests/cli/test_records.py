@@ -86,6 +86,19 @@ def test_a_person_is_forgotten_by_any_spelling_of_their_number(
     assert turn not in (tmp_path / "all.jsonl").read_text("utf-8")
 
 
+def test_a_person_is_taken_out_of_exported_records(run, elsewhere, left, tmp_path):
+    turn, person = left
+    rows = [{"id": turn, "verdict": "allow", "person": person}, {"id": "other", "verdict": "allow", "person": "q"},
+            {"id": "talk", "verdict": "allow", "conversation": person}]  # fmt: skip
+    path = tmp_path / "exported.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\n", "utf-8")
+    told = json.loads(run("forget", "+1 555 000 7777", "--records", path, "--json").stdout)
+    assert told["records"] == 2
+    assert path.read_text("utf-8") == json.dumps(rows[1]) + "\n"
+    path.write_text("{}\n", "utf-8")
+    assert run("forget", "+1 555 000 7777", "--records", path).exit_code == 2
+
+
 def test_the_stores_records_are_exported_and_replayed(run, elsewhere, left, bank, tmp_path):
     done = run("replay", tmp_path / "all.jsonl", "-p", bank, "--export", "--json")
     assert done.exit_code == 0, done.output
@@ -111,6 +124,9 @@ def test_evidence_is_written_checked_and_forgets(run, elsewhere, left, bank):
         >= 1
     )
     assert person not in file.read_text("utf-8")
+    assert "write me a poem" in text
+    assert "write me a poem" not in page.read_text("utf-8")
+    assert "write me a poem" not in file.read_text("utf-8")
     checked = json.loads(run("evidence", "--verify", file, "--json").stdout)
     assert checked["holds"]
     assert checked["erased"] >= 1
