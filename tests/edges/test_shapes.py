@@ -70,7 +70,8 @@ async def test_a_forbidden_question_is_refused_in_every_shape(at, api, body, str
     response = await at.post(api.path, body | {"stream": stream}, policy=WARUNG)
     assert response.headers["x-guardproxy-verdict"] == "redirect", response.raw_
     assert len(at.stub.calls) == before
-    assert "+62 274 555 0101" in api.heard(response) or "kasir" in response.raw_.decode()
+    ways = ("+62 274 555 0101", "a colleague here in the chat")  # by the hour of the day
+    assert any(way in api.heard(response) for way in ways)
     assert b"python" not in response.raw_
 
 
