@@ -165,6 +165,7 @@ async def test_only_the_revisions_with_other_words_are_read_again(guards):
     assert made.texts == [old.text]
 
 
+@pytest.mark.slow
 async def test_texts_are_read_alike_in_other_processes(guards):
     texts = [f"may I pay the {n} bills of card {n} next week?" for n in range(FEW)]
     make = partial(_scope_reader, POLICIES / "harbour-bank.yaml")
