@@ -16,6 +16,7 @@ from watchfiles import awatch
 
 from guardproxy import escalating
 from guardproxy.core.errors import GuardproxyError, PolicyError, SettingsError, StoreError
+from guardproxy.core.identity import known_by
 from guardproxy.detectors import judge as detectors_judge
 from guardproxy.detectors import patterns
 from guardproxy.detectors.lexicon import Lexicon
@@ -27,10 +28,18 @@ from guardproxy.edges.llm import routes as llm
 from guardproxy.edges.llm.caller import Callers
 from guardproxy.edges.llm.hop import Hop
 from guardproxy.edges.whatsapp import hops
-from guardproxy.keeping import connect, mind, own_store, seal, secret_key, store_url
+from guardproxy.keeping import (
+    connect,
+    keep_revisions,
+    mind,
+    own_store,
+    seal,
+    secret_key,
+    store_url,
+)
 from guardproxy.listening import background, in_api_shape, listen, told_to_stop
 from guardproxy.observe import log
-from guardproxy.observe.metrics import Metrics
+from guardproxy.observe.metrics import ALARMS, KINDS, Metrics
 from guardproxy.people.desk import Desk
 from guardproxy.pipeline.calling import Caller
 from guardproxy.pipeline.guard import Conversations as Remembers
@@ -113,6 +122,7 @@ class Program:
     mail: asyncio.Event = field(default_factory=asyncio.Event)
     caller: Caller | None = None
     watch: list[Observe] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)  # `name@rev` -> the file's
 
     @property
     def scope_model(self) -> ScopeModel:
@@ -121,7 +131,9 @@ class Program:
 
     def load(self, path: Path) -> Policy:
         """One policy file as it is served here."""
-        policy = load.load_policy(path, environment(), scope_model=self.scope_model.rev)
+        text = load.text_of(path)
+        policy = load.load_policy(path, environment(), text=text, scope_model=self.scope_model.rev)
+        self.texts[policy.ref] = text
         if self.options.merge is not None and policy.whatsapp:
             whatsapp = replace(policy.whatsapp, merge=self.options.merge)
             policy = replace(policy, whatsapp=whatsapp)
@@ -191,20 +203,6 @@ class Program:
             self.metrics.events.labels(known, outcome).inc()
 
 
-KINDS = frozenset(
-    ("text", "image", "video", "audio", "document", "sticker", "location", "contacts", "button",
-     "button_reply", "list_reply", "nfm_reply", "order", "reaction", "revoke", "edit", "status",
-     "system", "group", "malformed", "error", "unsupported", "echo", "preferences", "identity",
-     "call", "standby", "messaging_handovers", "history", "smb_app_state_sync", "account_update",
-     "phone_number_quality_update")
-)  # fmt: skip
-ALARMS = frozenset(
-    ("pricing.general_purpose_ai", "error.368", "error.131031", "account.account_violation",
-     "account.account_restriction", "account.disabled_update", "quality.flagged", "error.190",
-     "error.131005", "error.10")
-)  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Running:
     """A started program: its shelf, its parts, the addresses it listens on, and the desk that
@@ -240,7 +238,9 @@ async def running(
             tokens=counter(environment().get("TIKTOKEN_CACHE_DIR", "")),
             judge=await _judge(settings, metrics, stack),
         )  # fmt: skip
-        shelf = Shelf(program.load, program.guard, default=options.default)
+        shelf = Shelf(
+            program.load, program.guard, default=options.default, key=partial(known_by, secret)
+        )
         files = policy_files([options.policies])
         if not options.policies.exists() or not files:
             message = f"no policy files in {options.policies}; `guardproxy demo` shows one at work"
@@ -257,6 +257,7 @@ async def running(
         )  # fmt: skip
         program.caller = courier
         await shelf.fill(files)
+        await keep_revisions(connection, shelf.policies, program.texts, time.time())
         callers = Callers(settings.api_keys)
         hop = Hop(
             shelf=shelf, upstream=upstream, callers=callers, secret=secret,
@@ -376,6 +377,7 @@ async def refresh(shelf: Shelf, program: Program) -> None:
         refused = await shelf.refresh(policy_files([program.options.policies]))
     except (GuardproxyError, OSError) as error:
         refused = (str(error),)
+    await keep_revisions(program.connection, shelf.policies, program.texts, time.time())
     program.metrics.reloads.labels("refused" if refused else "taken").inc()
     program.metrics.degraded.set(bool(shelf.stale))
     log.event(

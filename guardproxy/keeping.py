@@ -6,12 +6,15 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from guardproxy.core.errors import SettingsError
+from guardproxy.core.errors import SettingsError, StoreError
+from guardproxy.observe import log
+from guardproxy.policy.compiled import Policy
 from guardproxy.settings import Settings
 from guardproxy.store import embedded
 from guardproxy.store.redis import Connection
+from guardproxy.store.revisions import Revision, keep
 
 LOOK = 1.0  # seconds between looks at the embedded store
 
@@ -73,3 +76,22 @@ def connect(url: str) -> Connection:
 def seal(secret: bytes) -> bytes:
     """The key that encrypts mail at rest, as Fernet wants it."""
     return base64.urlsafe_b64encode(hashlib.sha256(b"mail" + secret).digest())
+
+
+async def keep_revisions(
+    connection: Connection, policies: Iterable[Policy], texts: dict[str, str], at: float
+) -> None:
+    """Write down which revisions are served from now on (`at`, seconds since 1970), and forget
+    other texts. A lost store is said and mends itself: the next reload writes them.
+    """
+    served = {policy.ref: policy for policy in policies}
+    for ref in texts.keys() - served.keys():
+        del texts[ref]
+    try:
+        for ref, policy in served.items():
+            if ref in texts:
+                await keep(connection, Revision(
+                    policy=policy.name, rev=policy.rev, at=at, text=texts[ref]
+                ))  # fmt: skip
+    except StoreError as error:
+        log.event("revisions", problem=str(error))

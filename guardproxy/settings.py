@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -70,6 +71,9 @@ class Settings(BaseSettings):
     upstream_first_byte_timeout: float = Field(60.0, gt=0, description="seconds to its first byte")
     upstream_idle_timeout: float = Field(60.0, gt=0, description="seconds between two bytes")
     keep_alive: float = Field(5.0, gt=0, description="seconds of a held stream's silence")
+    llm_hosts: dict[str, str] = Field(
+        {}, description='hosts that may read messages: {"host": "its data use"}; {}: any'
+    )
     upstream_fallback: tuple[Fallback, ...] = Field(
         (), description='asked in turn when the first fails: [{"url", "key", "model"}]'
     )
@@ -103,17 +107,34 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value.rstrip("/")
 
+    @model_validator(mode="after")
+    def _known_hosts(self) -> "Settings":
+        """No customer's word goes to a host that is not on the list."""
+        strange = [host for host in self.readers if self.llm_hosts and host not in self.llm_hosts]
+        if strange:
+            message = (
+                f"{', '.join(strange)} is not in GUARDPROXY_LLM_HOSTS ("
+                f"{', '.join(self.llm_hosts)}); add it with what it does with data"
+            )
+            raise ValueError(message)
+        return self
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """The hosts that customers' words are sent to: backends and the judge."""
+        urls = (self.upstream_url, self.judge_url, *(other.url for other in self.upstream_fallback))
+        return tuple(dict.fromkeys(urlsplit(url).hostname or "" for url in urls if url))
+
 
 def read_settings() -> Settings:
     """The settings, or SettingsError with each fault's name, cause and mend."""
     try:
         return Settings(_secrets_dir=SECRETS if SECRETS.is_dir() else None)
     except ValidationError as error:
-        faults = [
-            f"GUARDPROXY_{'_'.join(str(part) for part in fault['loc'][:1]).upper()}: "
-            f"{fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors()
-        ]
+        faults = []
+        for fault in error.errors():
+            name = f"GUARDPROXY_{str(fault['loc'][0]).upper()}: " if fault["loc"] else ""
+            faults.append(name + fault["msg"].removeprefix("Value error, "))
         raise SettingsError("\n".join(faults)) from error
 
 

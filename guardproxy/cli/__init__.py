@@ -18,6 +18,8 @@ VERBS = (
     "explain",
     "review",
     "replay",
+    "compare",
+    "rollback",
     "escalations",
     "evidence",
     "forget",

@@ -5,7 +5,8 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from guardproxy import app as program
 from guardproxy.cli.rig import load_guards
+from guardproxy.policy.compiled import Policy
+from guardproxy.rehearsal.calibrate import Calibration, calibrate
 from guardproxy.rehearsal.evaluate import Placed, RowError, evaluate, read_rows, written
 from guardproxy.rehearsal.figures import Figures, Scored, flat, macro_auroc, report
+from guardproxy.settings import read_settings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,6 +39,9 @@ def add_to(app: typer.Typer) -> None:
             typer.Option(help="KEY=VALUE, e.g. auroc=0.98, recall.mixed=0.8, false_blocks=0.02"),
         ] = None,
         *,
+        calibrated: Annotated[
+            bool, typer.Option("--calibrate", help="say where each policy's threshold belongs")
+        ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
     ) -> None:
         """Judge each row of ROWS alone and print recall per kind, false blocks and AUROC."""
@@ -48,19 +56,59 @@ def add_to(app: typer.Typer) -> None:
             out.write_text(written(scored), encoding="utf-8")
         sections = report(scored)
         figures = flat(sections)
+        found = _calibrations(placed, scored) if calibrated else ()
         if as_json:
             tables = {
                 name: {group: asdict(part) for group, part in groups.items()}
                 for name, groups in sections.items()
             }
-            typer.echo(json.dumps({"figures": figures, "tables": tables}))
+            told = {"figures": figures, "tables": tables}
+            if calibrated:
+                told["calibration"] = [asdict(one) for one in found]
+            typer.echo(json.dumps(told, ensure_ascii=False))
         else:
             _print(sections, scored)
+            for one in found:
+                _print_calibration(one)
         missed = [problem for key, floor in floors if (problem := _missed(key, floor, figures))]
         for problem in missed:
             typer.echo(problem, err=True)
         if missed:
             raise typer.Exit(1)
+
+
+def _calibrations(placed: Sequence[Placed], scored: Sequence[Scored]) -> tuple[Calibration, ...]:
+    """Where each policy's threshold belongs; the model is asked what each aim would mean."""
+    texts = {one.row.id: one.row.text for one in placed}
+    guards = {one.guard.policy.name: one.guard for one in placed}
+    model = program.model(read_settings().scope_encoders)
+
+    def threshold(policy: Policy, share: float) -> float:
+        return model.prepare(replace(policy, false_blocks=share)).high
+
+    found = (
+        calibrate(scored, texts, policy=name, aim=guard.policy.false_blocks,
+                  threshold=partial(threshold, guard.policy))
+        for name, guard in guards.items()
+    )  # fmt: skip
+    return tuple(one for one in found if one is not None)
+
+
+def _print_calibration(one: Calibration) -> None:
+    """One policy's, for people."""
+    typer.echo(f"{one.policy}: {one.fair} fair and {one.off} other messages, aim {one.aim:.1%}")
+    if not one.enough:
+        typer.echo("  too few fair messages for that aim: take the figures as a hint")
+    typer.echo(f"  now {one.threshold:.3f}: refuses {one.refused:.1%} of the fair ones, "
+               f"misses {one.missed:.1%} of the others")  # fmt: skip
+    advice = "no value of scope.false_blocks does that: add examples"
+    if one.write is not None:
+        advice = f"write scope.false_blocks: {one.write * 100:g}%"
+    typer.echo(f"  at {one.wanted:.3f}: would refuse {one.would_refuse:.1%}, "
+               f"miss {one.would_miss:.1%}; {advice}")  # fmt: skip
+    for where, lines in (("a topic's examples", one.add), ("scope.refuse", one.refuse)):
+        for line in lines:
+            typer.echo(f"  add to {where}: {line}")
 
 
 async def _run(placed: Sequence[Placed]) -> list[Scored]:

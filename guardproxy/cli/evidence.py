@@ -5,21 +5,23 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from guardproxy import app as program
 from guardproxy.cli.rig import load_guards
 from guardproxy.cli.stored import with_store
+from guardproxy.rehearsal import evidence_file
 from guardproxy.rehearsal.cases import run_cases
-from guardproxy.rehearsal.chain import ChainError, chained, rows_of, verify
-from guardproxy.rehearsal.evaluate import RowError
+from guardproxy.rehearsal.chain import ChainError
+from guardproxy.rehearsal.evaluate import Placed, RowError, evaluate, read_rows
 from guardproxy.rehearsal.evidence import Entry, Period, Subject, entries
-from guardproxy.rehearsal.evidence_page import page
+from guardproxy.rehearsal.figures import Scored, flat, report
 from guardproxy.rehearsal.records import Recorded, read_record, read_records
 from guardproxy.settings import read_settings
 from guardproxy.store.decisions import decisions
@@ -39,6 +41,9 @@ def add_to(app: typer.Typer) -> None:
         records: Annotated[
             Path | None, typer.Option(help="a file of records instead of the store")
         ] = None,
+        rows_file: Annotated[
+            Path | None, typer.Option("--eval", help="labelled rows to judge and report on")
+        ] = None,
         check: Annotated[
             Path | None, typer.Option("--verify", help="check this file, and the page beside it")
         ] = None,
@@ -57,8 +62,11 @@ def add_to(app: typer.Typer) -> None:
         except (RowError, OSError) as error:
             raise typer.BadParameter(str(error)) from error
         period = Period(start=start, end=end, made=program.now())
-        found = list(entries(rows, _subjects(policies), period))
-        path = _write(found, out, f"evidence-{since}-{until}")
+        subjects = _subjects(policies)
+        more = [("vendors", _vendors()), *_evaluated(rows_file, subjects)]
+        found = list(entries(rows, subjects, period, more=more))
+        path = out / f"evidence-{since}-{until}.jsonl"
+        evidence_file.write(found, path, program.secret_key(read_settings()))
         told = {"file": str(path), "page": str(path.with_suffix(".html")), "decisions": len(rows)}
         typer.echo(json.dumps(told) if as_json else f"wrote {path} and {told['page']}")
 
@@ -92,6 +100,31 @@ def _subjects(policies: Path) -> dict[str, Subject]:
     }
 
 
+def _vendors() -> dict[str, Any]:
+    """The hosts that customers' words are sent to, with the business's statement of data use."""
+    settings = read_settings()
+    return {"hosts": {host: settings.llm_hosts.get(host, "") for host in settings.readers}}
+
+
+def _evaluated(file: Path | None, subjects: Mapping[str, Subject]) -> list[Entry]:
+    """How good the guards are on labelled rows, with the file's digest."""
+    if file is None:
+        return []
+    try:
+        placed = read_rows(file, {name: subject.guard for name, subject in subjects.items()})
+    except (RowError, OSError) as error:
+        raise typer.BadParameter(str(error)) from error
+    scored = asyncio.run(_scored(placed))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    told = {"file": file.name, "sha256": digest, "rows": len(scored)}
+    return [("eval", told | {"figures": flat(report(scored))})]
+
+
+async def _scored(placed: Sequence[Placed]) -> list[Scored]:
+    """All rows judged."""
+    return [row async for row in evaluate(placed, time.perf_counter, program.now())]
+
+
 def _changes(path: Path) -> tuple[str, ...]:
     """Who changed a file when, as git tells it; none where there is no git."""
     git = shutil.which("git")
@@ -103,36 +136,13 @@ def _changes(path: Path) -> tuple[str, ...]:
     return tuple(done.stdout.splitlines()) if done.returncode == 0 else ()
 
 
-def _write(found: Sequence[Entry], out: Path, name: str) -> Path:
-    """The page, and the chain that holds its digest."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{name}.jsonl"
-    shown = page(found).encode()
-    path.with_suffix(".html").write_bytes(shown)
-    seen = ("page", {"sha256": hashlib.sha256(shown).hexdigest()})
-    lines = chained([*found, seen], program.secret_key(read_settings()))
-    path.write_text("\n".join(lines) + "\n", "utf-8")
-    return path
-
-
 def _verify(path: Path, *, as_json: bool) -> None:
     """Check a chain and its page; exit code 1 says where it does not hold."""
     try:
-        chain = verify(path, program.secret_key(read_settings()))
-        _page_holds(path)
+        chain = evidence_file.check(path, program.secret_key(read_settings()))
     except (ChainError, OSError) as error:
         typer.echo(json.dumps({"holds": False, "why": str(error)}) if as_json else str(error))
         raise typer.Exit(1) from error
     told = {"holds": True, "entries": chain.entries, "erased": chain.erased, "head": chain.head}
     line = f"{path}: holds; {chain.entries} entries, {chain.erased} erased, head {chain.head}"
     typer.echo(json.dumps(told) if as_json else line)
-
-
-def _page_holds(path: Path) -> None:
-    """The page beside a chain is the one that was written with it."""
-    shown = path.with_suffix(".html")
-    for _, row in rows_of(path):
-        if row["kind"] == "page" and shown.exists():
-            found = hashlib.sha256(shown.read_bytes()).hexdigest()
-            if found != row["body"]["sha256"]:
-                raise ChainError(f"{shown}: not the page that was written with {path.name}")

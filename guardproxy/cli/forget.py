@@ -9,7 +9,10 @@ import typer
 from guardproxy import app as program
 from guardproxy.cli.stored import with_store
 from guardproxy.core.identity import person_key
-from guardproxy.rehearsal.chain import ChainError, erase
+from guardproxy.rehearsal import evidence_file
+from guardproxy.rehearsal.chain import ChainError
+from guardproxy.rehearsal.evaluate import RowError
+from guardproxy.rehearsal.records import forget_records
 from guardproxy.settings import read_settings
 from guardproxy.store.erasure import forget
 
@@ -22,6 +25,9 @@ def add_to(app: typer.Typer) -> None:
         user: Annotated[str, typer.Argument(help="a phone number or the id callers name them by")],
         evidence: Annotated[
             list[Path] | None, typer.Option(help="evidence files to take them out of, too")
+        ] = None,
+        records: Annotated[
+            list[Path] | None, typer.Option(help="exported records to take them out of, too")
         ] = None,
         *,
         hashed: Annotated[
@@ -36,10 +42,13 @@ def add_to(app: typer.Typer) -> None:
             lambda connection: forget(connection, person, number="" if hashed else user), settings
         )
         try:
-            bodies = sum(erase(path, person) for path in evidence or ())
-        except (ChainError, OSError) as error:
+            bodies = sum(evidence_file.forget(path, person) for path in evidence or ())
+            lines = sum(forget_records(path, person) for path in records or ())
+        except (ChainError, RowError, OSError) as error:
             raise typer.BadParameter(str(error)) from error
         if as_json:
-            typer.echo(json.dumps({"person": person, "keys": erased, "evidence": bodies}))
+            told = {"person": person, "keys": erased, "evidence": bodies, "records": lines}
+            typer.echo(json.dumps(told))
             return
-        typer.echo(f"erased {erased} keys and {bodies} entries of evidence of {person}")
+        typer.echo(f"erased {erased} keys, {bodies} entries of evidence and {lines} records "
+                   f"of {person}")  # fmt: skip

@@ -4,8 +4,9 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,12 @@ from guardproxy.cli.stored import with_store
 from guardproxy.pipeline.guard import Guard
 from guardproxy.rehearsal.evaluate import RowError
 from guardproxy.rehearsal.records import Recorded, read_records
-from guardproxy.rehearsal.replay import Outcome, replay
+from guardproxy.rehearsal.replay import Outcome, Plan, plan, replay
+from guardproxy.rehearsal.replay_page import page, summary, told
+from guardproxy.rehearsal.reread import read_again
+from guardproxy.settings import one_thread_for_matrices
+from guardproxy.stages import ScopeReader
+from guardproxy.stages.scope import ScopeReading
 from guardproxy.store.decisions import decisions
 
 
@@ -33,6 +39,7 @@ def add_to(app: typer.Typer) -> None:
         max_changed: Annotated[
             str, typer.Option(help="end with 1 when more verdicts than this share change")
         ] = "100%",
+        html: Annotated[Path | None, typer.Option(help="write the figures as a page here")] = None,
         *,
         export: Annotated[
             bool, typer.Option("--export", help="first write the store's records to FILE")
@@ -51,7 +58,9 @@ def add_to(app: typer.Typer) -> None:
             raise typer.BadParameter(str(error)) from error
         if not rows:
             raise typer.BadParameter(f"{file}: no record of {guard.policy.name!r}")
-        outcome = asyncio.run(_run(rows, guard))
+        outcome = _run(rows, guard, policy)
+        if html is not None:
+            html.write_text(page(outcome, policy=guard.policy.ref, source=file.name), "utf-8")
         if as_json:
             typer.echo(json.dumps(_told(outcome), ensure_ascii=False))
         else:
@@ -79,13 +88,39 @@ def _export(file: Path) -> None:
     typer.echo(f"wrote {len(kept)} records to {file}", err=True)
 
 
-async def _run(rows: Sequence[Recorded], guard: Guard) -> Outcome:
+def _run(rows: Sequence[Recorded], guard: Guard, policy: Path) -> Outcome:
     """All rows, with a bar on a terminal and none in a pipe."""
-    outcome = Outcome()
+    made = asyncio.run(plan(rows, guard))
     with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-        task = progress.add_task("replaying", total=len(rows))
-        async for outcome in replay(rows, guard):
-            progress.update(task, completed=outcome.turns)
+        task = progress.add_task("reading texts", total=len(made.texts), visible=bool(made.texts))
+        again = dict(_read(made.texts, policy, lambda: progress.advance(task)))
+        progress.update(task, completed=len(made.texts))
+        return asyncio.run(_decide(made, guard, again, progress))
+
+
+def _read(
+    texts: Sequence[str], policy: Path, advance: Callable[[], None]
+) -> Iterator[tuple[str, ScopeReading]]:
+    """The texts that have to be read again, on all cores."""
+    for read in read_again(texts, partial(_scope_reader, policy)):
+        advance()
+        yield read
+
+
+def _scope_reader(policy: Path) -> ScopeReader:
+    """The scope model for a policy, in whichever process."""
+    one_thread_for_matrices()
+    return next(iter(load_guards([policy]).values())).readers.scope
+
+
+async def _decide(
+    made: Plan, guard: Guard, again: Mapping[str, ScopeReading], progress: Progress
+) -> Outcome:
+    """Every turn."""
+    outcome = Outcome()
+    task = progress.add_task("deciding", total=len(made.rows))
+    async for outcome in replay(made, guard, again):
+        progress.update(task, completed=outcome.turns)
     return outcome
 
 
@@ -100,15 +135,9 @@ def _told(outcome: Outcome) -> dict[str, object]:
             {"was": was, "now": now, "turns": count}
             for (was, now), count in sorted(outcome.matrix.items())
         ],
-        "rules": dict(_grown(outcome)),
+        "rules": dict(outcome.grown),
         "changed": [asdict(one) for one in outcome.changed],
     }
-
-
-def _grown(outcome: Outcome) -> list[tuple[str, int]]:
-    """The rules that decide more or fewer turns, the greatest change first."""
-    grown = [(rule, count) for rule, count in outcome.rules.items() if count and rule != "-"]
-    return sorted(grown, key=lambda pair: (-abs(pair[1]), pair[0]))
 
 
 def _print(outcome: Outcome) -> None:
@@ -120,15 +149,7 @@ def _print(outcome: Outcome) -> None:
         table.add_row(was, *(str(outcome.matrix[was, now] or "") for now in verdicts))
     console.print(table)
     for one in outcome.changed:
-        console.print(f"{one.id}  {_pair(one.was)} -> {_pair(one.now)}  {one.text}", markup=False)
-    for rule, count in _grown(outcome)[:20]:  # a screenful
-        console.print(f"{count:+d}  {rule}", markup=False)
-    console.print(
-        f"{outcome.turns} turns, {outcome.share:.1%} with another verdict; "
-        f"{outcome.scored_again} texts read again, {outcome.not_run} not looked at (no text kept)"
-    )
-
-
-def _pair(pair: tuple[str, str | None]) -> str:
-    """A verdict with its rule."""
-    return pair[0] if pair[1] is None else f"{pair[0]} ({pair[1]})"
+        typer.echo(f"{one.id}  {told(one.was)} -> {told(one.now)}  {one.text}")
+    for rule, count in outcome.grown[:20]:  # a screenful
+        typer.echo(f"{count:+d}  {rule}")
+    typer.echo(summary(outcome))

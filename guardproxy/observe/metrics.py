@@ -9,6 +9,20 @@ from prometheus_client.multiprocess import MultiProcessCollector
 FAST = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 SLOW = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
+# Kinds of event and of alarm come from outside: only these are labels.
+KINDS = frozenset(
+    ("text", "image", "video", "audio", "document", "sticker", "location", "contacts", "button",
+     "button_reply", "list_reply", "nfm_reply", "order", "reaction", "revoke", "edit", "status",
+     "system", "group", "malformed", "error", "unsupported", "echo", "preferences", "identity",
+     "call", "standby", "messaging_handovers", "history", "smb_app_state_sync", "account_update",
+     "phone_number_quality_update")
+)  # fmt: skip
+ALARMS = frozenset(
+    ("pricing.general_purpose_ai", "error.368", "error.131031", "account.account_violation",
+     "account.account_restriction", "account.disabled_update", "quality.flagged", "error.190",
+     "error.131005", "error.10")
+)  # fmt: skip
+
 
 class Metrics:
     """Every figure guardproxy keeps. `guardproxy_<noun>_<unit>`; `policy` is a file's own name."""

@@ -17,6 +17,7 @@ from guardproxy.pipeline.calling import first_reached, is_to_call, meanwhile
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.record import record_of
 from guardproxy.pipeline.reply import disclosure, reply_to
+from guardproxy.pipeline.trial import compare
 from guardproxy.policy.compiled import Channel, Policy
 from guardproxy.stages import Patterns
 
@@ -85,6 +86,9 @@ async def conclude(ended: Ended, guard: Guard) -> Outcome:
     """Find the words, close the turn in one step, and tell whoever watches."""
     said = _say(ended, guard)
     closing = _closing(ended, guard, said)
+    if guard.trial is not None:
+        looked = (ended.turn, ended.trace, ended.answer)
+        closing.record["trial"] = await compare(ended.verdict, looked, guard.trial.guard)
     case, kept = await close(closing, guard)
     if not kept and closing.case is not None and closing.case.kind == "human":
         said = replace(said, reply=_another_way(ended, guard, said))

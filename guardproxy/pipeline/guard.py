@@ -89,6 +89,11 @@ class Guard:
     caller: Caller | None
     observe: Observe
     clock: Callable[[], float]  # monotonic seconds, for timings
+    trial: "Trial | None" = None
+
+    def for_person(self, person: str | None) -> "Guard":
+        """The guard that decides for somebody (a keyed hash): the one on trial for its people."""
+        return self.trial.guard if self.trial and person in self.trial.people else self
 
     def mask(self, text: str) -> tuple[str, tuple[Finding, ...]]:
         """What the customer wrote as it may be forwarded: `input.pii` masks numbers in it."""
@@ -97,6 +102,14 @@ class Guard:
     def mend(self, text: str) -> str:
         """A text of the model's as it may leave: numbers masked, cut to length."""
         return self.form.look(text).text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trial:
+    """A second guard of the same business: it decides for `people`, and is compared for others."""
+
+    guard: Guard
+    people: frozenset[str] = frozenset()
 
 
 class Learned:
@@ -182,4 +195,10 @@ def for_audience(guard: Guard, limits: tuple[Limit, ...], *, internal: bool) -> 
         policy, guard.readers, clock=guard.clock, tokens=guard.tokens, judge=guard.judge,
         conversations=guard.conversations, caller=guard.caller, observe=guard.observe,
     )  # fmt: skip
-    return replace(made, prompt="") if internal else made
+    if internal:
+        return replace(made, prompt="")
+    trial = guard.trial
+    if trial is None:
+        return made
+    rival = for_audience(trial.guard, limits, internal=False)
+    return replace(made, trial=replace(trial, guard=rival))

@@ -15,7 +15,8 @@ from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.doubt import beside, is_unsure
 from guardproxy.pipeline.ending import Ended, Outcome, conclude
 from guardproxy.pipeline.guard import Guard
-from guardproxy.pipeline.turn import is_plain, judge_parts, recall
+from guardproxy.pipeline.parts import is_plain, judge_parts
+from guardproxy.pipeline.turn import recall
 
 
 async def run_question(turn: Turn, guard: Guard) -> Outcome:

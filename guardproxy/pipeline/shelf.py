@@ -3,15 +3,16 @@
 A turn takes its guard once and keeps it to the end: no request sees half a policy.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from guardproxy.core.errors import Fault, GuardproxyError, PolicyError
-from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.guard import Guard, Trial
 from guardproxy.pipeline.selftest import selftest
 from guardproxy.policy.compiled import Policy
-from guardproxy.policy.load import shared_names
+from guardproxy.policy.load import homeless_trials, shared_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,14 @@ class Shelf:
         make: Callable[[Policy], Awaitable[Guard]],
         *,
         default: str = "",
+        key: Callable[[str], str] = str,
     ) -> None:
         """`load` reads and checks one file (PolicyError), `make` builds its guard; `default`
-        names the policy of callers who name none, where there are several.
+        names the policy of callers who name none, where there are several; `key` is the hash of a
+        person's number.
         """
+        self._key = key
+        self._one = asyncio.Lock()
         self._default = default
         self._load = load
         self._make = make
@@ -51,6 +56,11 @@ class Shelf:
     def guards(self) -> tuple[Guard, ...]:
         """The guards served."""
         return tuple(self._by_name.values())
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The policies of all files, those on trial too."""
+        return tuple(place.guard.policy for place in self._places.values())
 
     @property
     def stale(self) -> dict[str, str]:
@@ -84,6 +94,7 @@ class Shelf:
                 self._places[path] = Place(await self._ready(path))
             except PolicyError as error:
                 faults.extend(error.faults)
+        faults += homeless_trials(self.policies)
         if faults:
             raise PolicyError(tuple(faults))
         self._index()
@@ -93,10 +104,15 @@ class Shelf:
 
         A file that is broken, gone, or fails its self-test leaves its last good guard in place.
         """
-        paths = tuple(paths)
+        async with self._one:
+            return await self._refresh(tuple(paths))
+
+    async def _refresh(self, paths: tuple[Path, ...]) -> tuple[str, ...]:
+        """One refresh at a time: of two, the one that read an older file may end last."""
         refused: list[str] = []
         for path in {*paths, *self._places}:
             refused += await self._take_up(path, present=path in paths)
+        refused += [str(fault) for fault in homeless_trials(self.policies)]
         self._index()
         return tuple(refused)
 
@@ -132,7 +148,12 @@ class Shelf:
 
     def _index(self) -> None:
         """Look-ups by name and number, replaced at once."""
-        guards = [place.guard for place in self._places.values()]
+        trials = {guard.policy.trial.of: guard for guard in self._made() if guard.policy.trial}
+        guards = [
+            self._beside(guard, trials.get(guard.policy.name))
+            for guard in self._made()
+            if guard.policy.trial is None
+        ]
         self._by_name = {guard.policy.name: guard for guard in guards}
         self._by_number = {
             number: guard
@@ -140,6 +161,18 @@ class Shelf:
             if guard.policy.whatsapp
             for number in guard.policy.whatsapp.numbers
         }
+
+    def _made(self) -> list[Guard]:
+        """The guards of all files."""
+        return [place.guard for place in self._places.values()]
+
+    def _beside(self, guard: Guard, rival: Guard | None) -> Guard:
+        """A guard with the one on trial beside it, which has the same WhatsApp numbers."""
+        if rival is None or rival.policy.trial is None:
+            return guard
+        people = frozenset(self._key(one) for one in rival.policy.trial.people)
+        policy = replace(rival.policy, whatsapp=guard.policy.whatsapp)
+        return replace(guard, trial=Trial(guard=replace(rival, policy=policy), people=people))
 
 
 class SelfTestError(GuardproxyError):

@@ -12,11 +12,12 @@ from guardproxy.core.ledger import Ticket
 from guardproxy.core.message import Memory, Turn
 from guardproxy.core.phases import Phase
 from guardproxy.core.trace import Trace
-from guardproxy.core.verdict import Allow, Redirect, Rewrite, Verdict
+from guardproxy.core.verdict import Allow, Redirect, Verdict
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.doubt import beside, is_unsure
 from guardproxy.pipeline.ending import Ended, Outcome, close, conclude, nothing_said
 from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.parts import is_plain, judge_parts
 
 Model = Callable[[Turn, str], Awaitable[Answer]]  # (turn, scope prompt) -> answer
 
@@ -57,27 +58,6 @@ def _stands(turn: Turn) -> bool:
     """Whether the verdict of another hop holds: it let the turn in, and nothing silences since."""
     memory = turn.recalled
     return turn.judged and memory.phase is Phase.BOT and not memory.opted_out
-
-
-async def judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
-    """Each part of an answer through the checks; the first that is refused ends it."""
-    if len(answer.parts) < 2:
-        return await guard.answer.run(turn)
-    refused, mended = Trace(), Trace()
-    for part in answer.parts:
-        trace = await guard.answer.run(turn.answered(part))
-        if isinstance(trace.verdict, Rewrite):
-            mended += trace
-        else:
-            refused += trace
-            if not isinstance(trace.verdict, Allow):
-                break
-    return refused + mended
-
-
-def is_plain(verdict: Verdict) -> bool:
-    """Whether a walk decided nothing."""
-    return isinstance(verdict, Allow) and verdict.rule is None
 
 
 async def recall(turn: Turn, guard: Guard) -> Turn:

@@ -19,7 +19,7 @@ class Walk:
     """One side's stages in order, and how to run them.
 
     `on_failure`: what a look that failed leads to. `shadow`: decide and record, never act.
-    `clock`: seconds, monotonic, only for timings.
+    `clock`: seconds, monotonic, only for timings. `deadline` None: nothing in it can wait.
     """
 
     side: Side
@@ -27,7 +27,7 @@ class Walk:
     on_failure: str
     shadow: bool
     clock: Callable[[], float]
-    deadline: float = DEADLINE
+    deadline: float | None = DEADLINE
 
     async def run(self, turn: Turn, *, through: bool = False) -> Trace:
         """The steps up to the first decision that ends the walk; all of them when `through`."""
@@ -46,10 +46,12 @@ class Walk:
     async def _look(self, stage: Stage, turn: Turn) -> Any | Failed:
         """The evidence; anything that goes wrong while looking is evidence that is missing."""
         try:
+            if self.deadline is None:  # a timer costs as much as a stage
+                return await stage.gather(turn)
             async with asyncio.timeout(self.deadline):
                 return await stage.gather(turn)
         except TimeoutError:
-            return Failed(stage.name, f"no answer within {self.deadline:g} s")
+            return Failed(stage.name, f"no answer within {self.deadline or 0:g} s")
         except Exception as error:  # noqa: BLE001  whatever broke, it was not a clean look
             return Failed(stage.name, f"{type(error).__name__}: {error}")
 

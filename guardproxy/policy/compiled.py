@@ -226,6 +226,14 @@ class Privacy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A policy that is tried beside the policy `of`; it decides for `people` (numbers, hashes)."""
+
+    of: str
+    people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """One business's whole policy. `rev`: 12 hex digits of the effective policy."""
 
@@ -257,6 +265,7 @@ class Policy:
     disclosure_first_turn: bool
     privacy: Privacy
     lines: Mapping[str, int]  # dotted path -> line of the file, for explain and error messages
+    trial: Trial | None = None
 
     @property
     def ref(self) -> str:

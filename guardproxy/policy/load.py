@@ -83,7 +83,8 @@ def shared_names(policies: Iterable[Policy]) -> list[Fault]:
     faults: list[Fault] = []
     seen: dict[str, Policy] = {}
     for policy in policies:
-        numbers = policy.whatsapp.numbers if policy.whatsapp else ()
+        own = policy.whatsapp and policy.trial is None  # on trial, a file names its rival's
+        numbers = policy.whatsapp.numbers if policy.whatsapp and own else ()
         named = {policy.name: "name", **dict.fromkeys(numbers, "whatsapp.phone_number_id")}
         for name, key in named.items():
             other = seen.setdefault(name, policy)
@@ -92,6 +93,21 @@ def shared_names(policies: Iterable[Policy]) -> list[Fault]:
                 message = f"{name!r} is used by {other.path} too"
                 faults.append(Fault(policy.path, line, 1, "GP112", message, "give it another"))
     return faults
+
+
+def homeless_trials(policies: Iterable[Policy]) -> list[Fault]:
+    """Files on trial beside a policy that is not there."""
+    policies = tuple(policies)
+    served = {policy.name for policy in policies if policy.trial is None}
+    return [
+        Fault(
+            policy.path, policy.lines.get("trial.of", 1), 1, "GP106",
+            f"trial.of is {policy.trial.of!r}, which no other file is named",
+            f"one of: {', '.join(sorted(served))}",
+        )
+        for policy in policies
+        if policy.trial is not None and policy.trial.of not in served
+    ]  # fmt: skip
 
 
 def merged_document(path: Path) -> tuple[dict[str, Any], dict[Where, str]]:
@@ -114,7 +130,7 @@ def revision(merged: dict[str, Any], scope_model: str) -> str:
 def _document(path: Path, text: str | None) -> tuple[Document, Any]:
     """The file as a document, and its values with the base pack under them."""
     if text is None:
-        text = _text(path)
+        text = text_of(path)
     document = read(str(path), text)
     if document.faults and not isinstance(document.value, dict):
         return document, None  # it could not be read to its end
@@ -127,7 +143,7 @@ def _document(path: Path, text: str | None) -> tuple[Document, Any]:
     return document, _laid_over(packs.base(), document.value)
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """The file's text; a file that cannot be read is a fault like any other."""
     try:
         return path.read_text("utf-8")

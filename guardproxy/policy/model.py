@@ -248,6 +248,13 @@ class PrivacyPart(Part):
     keep: Duration = _key("30d", "how long records are kept", validate_default=True)
 
 
+class TrialPart(Part):
+    """A policy tried beside the one that is served."""
+
+    of: str = _key(..., "the name of the policy it may replace")
+    people: Texts = _key((), "who gets it: phone numbers, or hashes as records show them")
+
+
 class TestPart(Part):
     """One test: what is said, and what must come of it."""
 
@@ -291,6 +298,9 @@ class PolicyFile(Part):
     replies: dict[str, dict[str, str]] = _key({}, "own words, by language")
     disclosure: DisclosurePart = _key(DisclosurePart(), "saying that a bot is talking")
     privacy: PrivacyPart = _key(PrivacyPart(), "what is kept of people")
+    trial: TrialPart | None = _key(
+        None, "not served by itself: tried beside another policy on the same traffic"
+    )
     tests: tuple[TestPart, ...] = _key((), "run by `guardproxy test`")
 
 

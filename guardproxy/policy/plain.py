@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from guardproxy.core.ledger import Limit
@@ -19,11 +20,23 @@ from guardproxy.policy.compiled import (
     Refusal,
     Rule,
     Topic,
+    Trial,
     WhatsApp,
     When,
 )
 from guardproxy.policy.document import Document
-from guardproxy.policy.model import ChannelPart, LimitPart, PolicyFile
+from guardproxy.policy.model import (
+    ChannelPart,
+    DriftPart,
+    EscalationPart,
+    InputPart,
+    LimitPart,
+    OutputPart,
+    PolicyFile,
+    RefusePart,
+    RulePart,
+    TopicPart,
+)
 from guardproxy.policy.pack import Pack
 
 
@@ -42,58 +55,60 @@ def compile_policy(
         business=Business(**file.business.model_dump()),
         whatsapp=_whatsapp(file, environ),
         examples=scope.examples,
-        topics=tuple(
-            Topic(key=key, shadow=part.mode == "shadow", **part.model_dump(exclude={"mode"}))
-            for key, part in scope.topics.items()
-        ),
-        refuse=tuple(
-            Refusal(key=key, shadow=part.mode == "shadow", **part.model_dump(exclude={"mode"}))
-            for key, part in scope.refuse.items()
-        ),
+        topics=tuple(Topic(key=key, **_moded(part)) for key, part in scope.topics.items()),
+        refuse=tuple(Refusal(key=key, **_moded(part)) for key, part in scope.refuse.items()),
         smalltalk=scope.smalltalk,
         off_topic=scope.off_topic,
         off_topic_shadow=scope.mode == "shadow",
         mixed=scope.mixed,
         unsure=scope.unsure,
         false_blocks=scope.false_blocks,
-        drift=Drift(
-            shadow=scope.drift.mode == "shadow", **scope.drift.model_dump(exclude={"mode"})
-        ),
-        rules=tuple(
-            Rule(
-                id=rule.id,
-                when=When(**rule.when.model_dump()),
-                then=rule.then,
-                to=rule.to,
-                shadow=rule.mode == "shadow",
-                why=rule.why,
-            )
-            for rule in file.rules
-        ),
-        input=Input(
-            injection_shadow=file.input.injection_mode == "shadow",
-            **file.input.model_dump(exclude={"injection_mode"}),
-        ),
-        output=Output(
-            shadow=file.output.mode == "shadow",
-            links=file.output.links.allow if file.output.links else None,
-            **file.output.model_dump(exclude={"mode", "links"}),
-        ),
+        drift=Drift(**_moded(scope.drift)),
+        rules=tuple(_rule(part) for part in file.rules),
+        input=_input(file.input),
+        output=_output(file.output),
         on_failure=OnFailure(**file.on_failure.model_dump()),
         limits=tuple(_limit(part) for part in file.limits or ()),
-        escalation=Escalation(
-            default=file.escalation.default,
-            channels={
-                key: _channel(key, part, environ) for key, part in file.escalation.channels.items()
-            },
-            ask_words=file.escalation.ask_words,
-            resume_after=file.escalation.resume_after,
-            summary=file.escalation.summary,
-        ),
+        escalation=_escalation(file.escalation, environ),
         packs=_packs(file),
         disclosure_first_turn=file.disclosure.first_turn,
         privacy=Privacy(**file.privacy.model_dump()),
         lines=_lines(document),
+        trial=Trial(**file.trial.model_dump()) if file.trial else None,
+    )
+
+
+def _moded(part: TopicPart | RefusePart | DriftPart | RulePart) -> dict[str, Any]:
+    """A part's values, its `mode` as a flag."""
+    return part.model_dump(exclude={"mode"}) | {"shadow": part.mode == "shadow"}
+
+
+def _rule(part: RulePart) -> Rule:
+    """One of the business's own rules."""
+    return Rule(**_moded(part) | {"when": When(**part.when.model_dump())})
+
+
+def _input(part: InputPart) -> Input:
+    """What may come in."""
+    shadow = part.injection_mode == "shadow"
+    return Input(injection_shadow=shadow, **part.model_dump(exclude={"injection_mode"}))
+
+
+def _output(part: OutputPart) -> Output:
+    """What may go out."""
+    links = part.links.allow if part.links else None
+    shadow = part.mode == "shadow"
+    return Output(shadow=shadow, links=links, **part.model_dump(exclude={"mode", "links"}))
+
+
+def _escalation(part: EscalationPart, environ: Mapping[str, str]) -> Escalation:
+    """The ways to a person."""
+    return Escalation(
+        default=part.default,
+        channels={key: _channel(key, one, environ) for key, one in part.channels.items()},
+        ask_words=part.ask_words,
+        resume_after=part.resume_after,
+        summary=part.summary,
     )
 
 

@@ -10,6 +10,7 @@ from guardproxy.pipeline.guard import Guard
 from guardproxy.policy.cases import load_cases
 from guardproxy.policy.compiled import Policy
 from guardproxy.rehearsal.cases import Result
+from guardproxy.rehearsal.exemptions import in_force
 from guardproxy.rehearsal.records import Recorded
 
 Entry = tuple[str, Any]
@@ -40,10 +41,16 @@ class Subject:
 
 
 def entries(
-    rows: Sequence[Recorded], subjects: Mapping[str, Subject], period: Period, *, samples: int = 5
-) -> Iterator[Entry]:
-    """The entries in order: what it is, scopes, figures, samples, then every decision."""
+    rows: Sequence[Recorded], subjects: Mapping[str, Subject], period: Period, *,
+    samples: int = 5, more: Sequence[Entry] = (),
+) -> Iterator[Entry]:  # fmt: skip
+    """The entries in order: what it is, scopes, figures, samples, then every decision.
+
+    `more`: what the caller knows beside the records: eval results, who reads customers' words.
+    """
     yield "about", {"says": SAYS, **asdict(period), "decisions": len(rows)}
+    yield "exemptions", in_force(period.start, period.end)
+    yield from more
     for name, subject in subjects.items():
         mine = [row for row in rows if row.business == name]
         yield "scope", scope_of(subject) | {"revisions": revisions(mine)}

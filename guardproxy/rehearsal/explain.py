@@ -1,17 +1,20 @@
 """Which stage said what about a text: the steps of a judgement as lines a person can read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from guardproxy.core.trace import Step
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.judge import Judged
+from guardproxy.policy.compiled import Policy
 from guardproxy.stages.scope import ScopeReading
 
 
 def explained(judged: Judged, reading: ScopeReading | None, guard: Guard) -> Iterator[str]:
     """The lines of an explanation: verdict, where its rule stands, steps, nearest examples."""
     policy, rule = guard.policy, judged.verdict.rule
-    place = f" ({policy.path}:{line_of(rule, guard)})" if rule else ""
+    place = f" ({policy.path}:{line_of(rule, policy)})" if rule else ""
     yield f"{judged.verdict.name}  rule {rule or '-'}{place}  score {judged.score:.3f}"
     scope = guard.readers.scope
     yield f"thresholds  in scope below {scope.low:.3f}, off scope from {scope.high:.3f}"
@@ -23,11 +26,30 @@ def explained(judged: Judged, reading: ScopeReading | None, guard: Guard) -> Ite
         yield f"reply  {judged.reply}"
 
 
-def line_of(rule: str, guard: Guard) -> int:
+def recalled(record: Mapping[str, Any], place: str) -> Iterator[str]:
+    """The lines of a recorded decision; `place`: where its rule stands."""
+    rule, at = record.get("rule"), datetime.fromtimestamp(float(record.get("at", 0)), UTC)
+    yield f"{record.get('policy')}  {at:%Y-%m-%d %H:%M:%S} UTC  {record.get('surface')}"
+    where = f" ({place})" if rule else ""
+    score = float(record.get("score", 0))
+    yield f"{record.get('verdict')}  rule {rule or '-'}{where}  score {score:.3f}"
+    for step in record.get("steps", ()):
+        scored = "" if step.get("score") is None else f"  score {step['score']:.3f}"
+        shadow = "  (shadow)" if step.get("shadow") else ""
+        found = ", ".join([*step.get("findings", ()), *step.get("why", ())])
+        line = f"  {step['stage']:<10} {step['check']:<11}{scored}  {step['ms']:.1f} ms{shadow}"
+        yield f"{line}  {found}".rstrip()
+    rival = record.get("trial")
+    if rival:
+        yield f"on trial  {rival['policy']}  {rival['verdict']}  rule {rival['rule'] or '-'}"
+    yield f"text  {record.get('text') or '(not kept)'}"
+
+
+def line_of(rule: str, policy: Policy) -> int:
     """The line of the policy file a rule id stands on: its own, or the nearest key above it."""
     parts = rule.split(".")
     for length in range(len(parts), 0, -1):
-        line = guard.policy.lines.get(".".join(parts[:length]))
+        line = policy.lines.get(".".join(parts[:length]))
         if line is not None:
             return line
     return 1

@@ -1,6 +1,7 @@
 """Decision records as files: one JSON object per line, as the store keeps them."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,17 @@ class Recorded(BaseModel):
         fits = (s.stage for s in self.steps if not s.shadow and s.rule == self.rule and self.rule)
         return next(fits, "")
 
-    @property
+    @cached_property
     def scope_score(self) -> float | None:
         """What the scope model said of the question; None when it was not asked."""
         found = (s.score for s in self.steps if s.stage in ("scope", "drift"))
         return next((score for score in found if score is not None), None)
+
+    @cached_property
+    def was_fair(self) -> bool:
+        """Whether the scope stage needed no score: a greeting, a tap, "are you a bot?"."""
+        found = (code for s in self.steps if s.stage == "scope" for code in s.findings)
+        return any(code.startswith("scope.fair.") for code in found)
 
 
 def read_record(row: dict[str, Any] | str, place: str) -> Recorded:
@@ -73,3 +80,20 @@ def read_records(path: Path) -> Iterator[Recorded]:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield read_record(line, f"{path}:{number}")
+
+
+def forget_records(path: Path, person: str) -> int:
+    """Take a person's records (by their keyed hash) out of a file; how many. RowError as above."""
+    kept, gone = [], 0
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            row = read_record(line, f"{path}:{number}") if line.strip() else None
+            if row is not None and person in (row.person, row.conversation):
+                gone += 1
+            else:
+                kept.append(line)
+    if gone:
+        fresh = path.with_name(f"{path.name}.new")
+        fresh.write_text("".join(kept), "utf-8")
+        fresh.replace(path)
+    return gone

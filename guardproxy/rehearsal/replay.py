@@ -1,29 +1,35 @@
 """Recorded decisions under another policy: what would have been decided, by the same stages.
 
-Limits are counted again in time's order. What the scope model said is taken from the record as long
-as the business's own words are the same; when they are not, the text is read again where it was
-kept, and counted as `not_run` where it was not. Answers are not judged again: what was decided of
-them stands, as do requests for a person and opt-outs that the record has no words of.
+Limits are counted again in time's order. What was seen of a text is taken from the record. What the
+scope model said holds as long as the business's own words are the same; when they are not, the text
+is read again where it was kept, and counted as `not_run` where it was not. Answers are not judged
+again: what was decided of them stands, as do requests for a person and opt-outs.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from guardproxy.core.ledger import Limit
 from guardproxy.core.message import Count, Memory, Message, Turn
 from guardproxy.core.verdict import Allow, Escalate
+from guardproxy.pipeline.ending import OFF_TOPIC
 from guardproxy.pipeline.guard import Guard, build
-from guardproxy.policy.compiled import Policy
+from guardproxy.rehearsal import heard
+from guardproxy.rehearsal.heard import NO_WORDS, HeardScope
 from guardproxy.rehearsal.records import Recorded
-from guardproxy.stages import Readers, ScopeReader
+from guardproxy.rehearsal.reread import read
+from guardproxy.rehearsal.windows import Windows
 from guardproxy.stages.scope import ScopeReading
 
-NO_WORDS = "·"  # stands for a text that was not kept: nothing is heard in it
 LATER = frozenset({"answer", "form", "judge"})  # stages that judge what the model said
 STANDS = ("escalation.", "opt_out.", "on_failure.", "duplicate", "phase.")
 SAMPLE = 24  # texts read again to see whether the business's own words are the same
 SAME = 0.005  # of a score that was rounded to four places
+SHOWN = 10  # changes that are told one by one
+STRIDE = 500  # rows between two moves of a progress bar
+Pair = tuple[str, str | None]  # verdict and rule
+_FIRST = Memory()  # of a conversation nothing is known of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +39,8 @@ class Changed:
     id: str
     at: float
     text: str
-    was: tuple[str, str | None]
-    now: tuple[str, str | None]
+    was: Pair
+    now: Pair
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,188 +60,164 @@ class Outcome:
         moved = sum(count for (was, now), count in self.matrix.items() if was != now)
         return moved / self.turns if self.turns else 0.0
 
+    @property
+    def grown(self) -> list[tuple[str, int]]:
+        """The rules that decide more or fewer turns, the greatest change first."""
+        grown = [(rule, count) for rule, count in self.rules.items() if count and rule != "-"]
+        return sorted(grown, key=lambda pair: (-abs(pair[1]), pair[0]))
 
-class _Remembered:
-    """A scope reader that gives what the record says, or reads the text again."""
-
-    def __init__(self, inner: ScopeReader, *, again: bool) -> None:
-        """`again`: the business's own words are others, so records say nothing."""
-        self._inner = inner
-        self.again = again
-        self.row: Recorded | None = None
-        self.looked = ""  # how the last row's score was come by: record | text | nothing
-        self.low, self.high, self.answer_high = inner.low, inner.high, inner.answer_high
-
-    async def question(self, turn: Turn) -> ScopeReading:
-        """The recorded reading, as long as it holds."""
-        row = self.row
-        score = row.scope_score if row and not self.again else None
-        if row is not None and score is not None:
-            self.looked = "record"
-            return _reading(row, score)
-        if turn.text != NO_WORDS:
-            self.looked = "text"
-            return await self._inner.question(turn)
-        self.looked = "nothing"
-        return ScopeReading(score=0.0)
-
-    async def answer(self, turn: Turn) -> ScopeReading:
-        """Answers are not read again."""
-        return await self._inner.answer(turn)
-
-    async def topic(self, turn: Turn) -> str | None:
-        """The topic of the reading."""
-        return (await self.question(turn)).topic
+    def add(self, row: Recorded, now: Pair) -> None:
+        """One turn decided."""
+        was = (row.verdict, row.rule)
+        self.turns += 1
+        self.matrix[was[0], now[0]] += 1
+        self.rules[now[1] or "-"] += 1
+        self.rules[was[1] or "-"] -= 1
+        if was != now and len(self.changed) < SHOWN:
+            self.changed.append(Changed(id=row.id, at=row.at, text=row.text[:80], was=was, now=now))
 
 
-def _reading(row: Recorded, score: float) -> ScopeReading:
-    """A reading from a record."""
-    rule = row.rule or ""
-    refuse = rule.removeprefix("scope.refuse.") if rule.startswith("scope.refuse.") else None
-    codes = [code for step in row.steps if step.stage == "scope" for code in step.findings]
-    return ScopeReading(score=score, topic=row.topic, refuse=refuse, mixed="scope.mixed" in codes)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # tasks write out their results
+class Plan:
+    """What a replay needs before it starts: rows in time's order, how far each one's limits were
+    used, the revisions whose words are others, and the texts that have to be read again.
+    """
+
+    rows: Sequence[Recorded]
+    counts: Sequence[tuple[Count, ...]]
+    changed: AbstractSet[str]
+    texts: Sequence[str]
 
 
-class _Windows:
-    """The message limits of a policy, counted again. Token limits are not: records have none."""
-
-    def __init__(self, limits: Sequence[Limit]) -> None:
-        self._limits = [limit for limit in limits if limit.of == "messages"]
-        self._seen: dict[tuple[str, str], deque[float]] = defaultdict(deque)
-
-    def counts(self, row: Recorded) -> tuple[Count, ...]:
-        """How far each limit is used by the turns before this one."""
-        return tuple(self._count(limit, row) for limit in self._limits)
-
-    def _count(self, limit: Limit, row: Recorded) -> Count:
-        window = self._seen[limit.id, _subject(limit, row)]
-        while window and window[0] <= row.at - limit.seconds:
-            window.popleft()
-        over = len(window) >= limit.max
-        reset = window[0] + limit.seconds - row.at if over else 0.0
-        return Count(limit=limit.id, used=len(window), max=limit.max, reset_in=reset, over=over)
-
-    def count(self, row: Recorded) -> None:
-        """The turn was let in."""
-        for limit in self._limits:
-            self._seen[limit.id, _subject(limit, row)].append(row.at)
+async def plan(rows: Iterable[Recorded], guard: Guard) -> Plan:
+    """Look at all rows once."""
+    ordered = sorted(rows, key=lambda row: row.at)
+    changed = await words_changed(ordered, guard)
+    windows, limits = Windows(guard.policy.limits), {li.id: li for li in guard.policy.limits}
+    counts, texts = [], []
+    for row in ordered:
+        used = () if _stands(row) else windows.admit(row)
+        counts.append(used)
+        stopped = any(count.over and not limits[count.limit].shadow for count in used)
+        if not stopped and row.text and _needs_reading(row, guard, changed):
+            texts.append(row.text)
+    return Plan(rows=ordered, counts=counts, changed=changed, texts=texts)
 
 
-def _subject(limit: Limit, row: Recorded) -> str:
-    """Whom a limit counts."""
-    person = f"p.{row.person}" if row.person else f"k.{row.caller}"
-    return {
-        "user": person,
-        "conversation": f"c.{row.conversation}" if row.conversation else person,
-        "business": "all",
-        "key": f"k.{row.caller}",
-    }[limit.per]
+def _stands(row: Recorded) -> bool:
+    """Whether nothing of a new policy changes a decision."""
+    return (row.rule or "").startswith(STANDS)
+
+
+def _needs_reading(row: Recorded, guard: Guard, changed: AbstractSet[str]) -> bool:
+    """Whether the scope model will be asked about a text."""
+    if _stands(row) or heard.holds(row, changed):
+        return False
+    attempt = row.rule == "input.injection" and guard.policy.input.injection != "allow"
+    return not attempt and not (row.was_fair and guard.policy.smalltalk == "allow")
+
+
+async def words_changed(rows: Iterable[Recorded], guard: Guard) -> frozenset[str]:
+    """The recorded revisions whose words are not the policy's: a sample of their texts scores
+    otherwise. With no text kept, a topic that is gone tells it.
+    """
+    looked: Counter[str] = Counter()
+    changed: set[str] = set()
+    for row in rows:
+        ref = row.policy
+        if (ref and ref == guard.policy.ref) or ref in changed or looked[ref] >= SAMPLE:
+            continue
+        if row.topic and guard.policy.topic(row.topic) is None:
+            changed.add(ref)
+        # short texts may have leaned on lines that are gone
+        elif row.scope_score is not None and len(row.text.split()) > 8:
+            looked[ref] += 1
+            reading = await read(guard.readers.scope, row.text)
+            if abs(reading.score - row.scope_score) > SAME:
+                changed.add(ref)
+    return frozenset(changed)
 
 
 class Replay:
     """Decides recorded turns again under one policy. Rows come in time's order."""
 
-    def __init__(self, guard: Guard, *, again: bool) -> None:
-        """`again`: read the texts again (see `words_changed`)."""
-        self._policy: Policy = guard.policy
-        self._scope = _Remembered(guard.readers.scope, again=again)
-        readers = Readers(guard.readers.lexicon, self._scope, guard.readers.patterns)
-        self._guard = build(guard.policy, readers, clock=guard.clock)
-        self._windows = _Windows(guard.policy.limits)
-        self._memory: dict[str, Memory] = {}
-        self._drift: dict[str, deque[bool]] = {}
+    def __init__(self, guard: Guard, made: Plan, again: Mapping[str, ScopeReading]) -> None:
+        """`again`: what the scope model says of the texts of the plan."""
+        self._policy = guard.policy
+        self._memory = heard.Memory()
+        self._scope = HeardScope(guard.readers.scope, self._memory, made.changed, again)
+        readers = heard.readers(guard.readers, guard.policy, self._memory, self._scope)
+        walk = build(guard.policy, readers, clock=guard.clock).question
+        self._walk = replace(walk, deadline=None)  # nothing in it waits
+        self._talks: dict[str, Memory] = {}
+        self._drift: dict[str, deque[bool]] = defaultdict(
+            lambda: deque(maxlen=self._policy.drift.window)
+        )
         self._needs_words = any(r.when.any_word or r.when.matches for r in guard.policy.rules)
         self.outcome = Outcome()
 
-    async def decide(self, row: Recorded) -> tuple[str, str | None]:
+    async def decide(self, row: Recorded, counts: tuple[Count, ...]) -> Pair:
         """The verdict and rule of a recorded turn, counted in the outcome."""
-        now = await self._verdict(row)
-        was = (row.verdict, row.rule)
-        out = self.outcome
-        out.turns += 1
-        out.matrix[was[0], now[0]] += 1
-        out.rules[now[1] or "-"] += 1
-        out.rules[was[1] or "-"] -= 1
-        if was != now and len(out.changed) < 10:
-            out.changed.append(Changed(id=row.id, at=row.at, text=row.text[:80], was=was, now=now))
+        now = (row.verdict, row.rule) if _stands(row) else await self._verdict(row, counts)
+        self.outcome.add(row, now)
         return now
 
-    async def _verdict(self, row: Recorded) -> tuple[str, str | None]:
+    async def _verdict(self, row: Recorded, counts: tuple[Count, ...]) -> Pair:
         """What the stages say of it now."""
-        media = not row.text and "text" not in row.kinds
-        words = "" if media else row.text or NO_WORDS
-        if (row.rule or "").startswith(STANDS):
-            return row.verdict, row.rule
-        self._scope.row, self._scope.looked = row, ""
-        memory = self._memory.get(row.conversation or "", Memory())
-        turn = Turn(
-            id=row.id, business=row.business, surface="rehearsal", now=row.at, person=row.person,
-            conversation=row.conversation, caller=row.caller,
-            messages=tuple(Message(id=row.id, text=words if i == 0 else "", kind=kind)
-                           for i, kind in enumerate(row.kinds or ("text",))),
-            memory=replace(memory, counts=self._windows.counts(row)),
-        )  # fmt: skip
-        verdict = (await self._guard.question.run(turn)).verdict
-        rule = verdict.rule
-        blind = self._scope.looked == "nothing" or (words == NO_WORDS and self._needs_words)
+        self._memory.turn_to(row)
+        self._scope.looked = ""
+        before = self._talks.get(row.conversation or "", _FIRST)
+        turn = _turn(row, replace(before, counts=counts) if counts else before)
+        verdict = (await self._walk.run(turn)).verdict
+        blind = self._scope.looked == "nothing"
+        blind |= turn.text == NO_WORDS and self._needs_words
         self.outcome.not_run += blind
         self.outcome.scored_again += self._scope.looked == "text"
-        if not (rule or "").startswith("limits."):
-            self._windows.count(row)
-        self._remember(row, verdict.name, rule)
-        if isinstance(verdict, Allow) and rule is None and row.decided_by in LATER:
-            return row.verdict, row.rule
-        if (
-            blind
-            and isinstance(verdict, Allow)
-            and not (row.rule or "limits.").startswith("limits.")
-        ):
-            return row.verdict, row.rule  # nothing was looked at: what was decided stands
-        if isinstance(verdict, Escalate) and rule is None:
-            return verdict.name, row.rule
-        return verdict.name, rule
+        now = (verdict.name, verdict.rule)
+        plain = isinstance(verdict, Allow)
+        if plain and verdict.rule is None and row.decided_by in LATER:
+            now = (row.verdict, row.rule)
+        elif plain and blind and not (row.rule or "limits.").startswith("limits."):
+            now = (row.verdict, row.rule)  # nothing was looked at: what was decided stands
+        elif isinstance(verdict, Escalate) and verdict.rule is None:
+            now = (verdict.name, row.rule)
+        self._remember(row, before, now)
+        return now
 
-    def _remember(self, row: Recorded, name: str, rule: str | None) -> None:
+    def _remember(self, row: Recorded, before: Memory, now: Pair) -> None:
         """What the conversation's next turn will recall."""
+        name, rule = now[0], now[1] or ""
         if not row.conversation or name in ("drop", "throttle"):
             return
-        window = self._policy.drift.window
-        offs = self._drift.setdefault(row.conversation, deque(maxlen=window))
-        offs.append(name != "allow" and (rule or "").startswith(("scope.", "drift")))
-        before = self._memory.get(row.conversation, Memory())
-        self._memory[row.conversation] = replace(
-            before, last_verdict=name, last_rule=rule or "", off_topic=sum(offs),
-            turns=before.turns + 1,
-        )  # fmt: skip
+        offs = self._drift[row.conversation]
+        offs.append(name != "allow" and rule.startswith(OFF_TOPIC))
+        self._talks[row.conversation] = replace(
+            before, last_verdict=name, last_rule=rule, off_topic=sum(offs), turns=before.turns + 1
+        )
 
 
-async def words_changed(rows: Iterable[Recorded], guard: Guard) -> bool:
-    """Whether the business's own words are others than when the rows were recorded: a sample of
-    their texts scores otherwise. With no text kept, a topic that is gone tells it.
+def _turn(row: Recorded, memory: Memory) -> Turn:
+    """A recorded turn as the stages take it."""
+    media = not row.text and "text" not in row.kinds
+    words = "" if media else row.text or NO_WORDS
+    return Turn(
+        id=row.id, business=row.business, surface="rehearsal", now=row.at, person=row.person,
+        conversation=row.conversation, caller=row.caller, memory=memory,
+        messages=tuple(Message(id=row.id, text=words if index == 0 else "", kind=kind)
+                       for index, kind in enumerate(row.kinds or ("text",))),
+    )  # fmt: skip
+
+
+async def replay(
+    made: Plan, guard: Guard, again: Mapping[str, ScopeReading] | None = None
+) -> AsyncIterator[Outcome]:
+    """Decide all rows again; yields the figures so far, for a progress bar, and at the end.
+
+    `again`: readings of the plan's texts; what is missing is read on the way.
     """
-    looked = 0
-    for row in rows:
-        if row.topic and guard.policy.topic(row.topic) is None:
-            return True
-        score = row.scope_score
-        if score is None or len(row.text.split()) <= 8:  # short ones lean on lines that are gone
-            continue
-        turn = Turn(id=row.id, business=row.business, surface="rehearsal", now=row.at,
-                    messages=(Message(id=row.id, text=row.text),))  # fmt: skip
-        reading = await guard.readers.scope.question(turn)
-        if abs(reading.score - score) > SAME:
-            return True
-        looked += 1
-        if looked >= SAMPLE:
-            break
-    return False
-
-
-async def replay(rows: Sequence[Recorded], guard: Guard) -> AsyncIterator[Outcome]:
-    """Decide all rows again; yields the figures so far after each, for a progress bar."""
-    ordered = sorted(rows, key=lambda row: row.at)
-    run = Replay(guard, again=await words_changed(ordered, guard))
+    run = Replay(guard, made, again or {})
+    for number, (row, counts) in enumerate(zip(made.rows, made.counts, strict=True)):
+        if number % STRIDE == 0:
+            yield run.outcome
+        await run.decide(row, counts)
     yield run.outcome
-    for row in ordered:
-        await run.decide(row)
-        yield run.outcome

@@ -73,19 +73,22 @@ class Rules:
     name = "rules"
 
     def __init__(self, policy: Policy, topics: TopicReader, languages: LanguageReader) -> None:
-        """Topics are only read when a rule asks for one: that costs a look of the scope model."""
+        """Topics and languages are only read when a rule asks for one: both cost a look."""
         self._policy = policy
         self._topics = topics
         self._languages = languages
         self._matchers = tuple((rule, Matcher(rule.when)) for rule in policy.rules)
         self._asks_topic = any(rule.when.topic is not None for rule in policy.rules)
+        self._asks_language = any(rule.when.language for rule in policy.rules)
 
     async def gather(self, turn: Turn) -> Facts | None:
         """The facts the rules need; None when there are no rules."""
         if not self._matchers:
             return None
         topic = await self._topics.topic(turn) if self._asks_topic else None
-        language = self._languages.language(turn.text, self._policy.languages[0])
+        language = self._policy.languages[0]
+        if self._asks_language:
+            language = self._languages.language(turn.text, language)
         kinds = frozenset(message.kind for message in turn.messages)
         return Facts(fold(turn.text), topic, language, kinds)
 

@@ -138,3 +138,13 @@ def rate(business: str, number: str) -> str:
 def budget(business: str, number: str) -> str:
     """Service messages of one number in each month; the month is appended."""
     return f"{shard(business)}:month:{number}"
+
+
+def revisions(policy: str) -> str:
+    """The revisions of a policy, by the time they were last taken up."""
+    return f"{shard(policy)}:revs:{policy}"
+
+
+def revision_texts(policy: str) -> str:
+    """What each of them says."""
+    return f"{shard(policy)}:revtext:{policy}"

@@ -153,3 +153,13 @@ def test_explain_an_answer_with_its_context(run, bank, tmp_path):
 def test_explain_judges_under_every_policy_of_a_folder(run):
     done = run("explain", "I want to talk to a human", "-p", POLICIES)
     assert done.stdout.count("escalate  rule escalation.ask") == 4
+
+
+def test_eval_says_where_the_threshold_belongs(run, bank, rows):
+    told = json.loads(run("eval", rows, "--policies", bank, "--calibrate", "--json").stdout)
+    (one,) = told["calibration"]
+    assert (one["policy"], one["aim"]) == ("harbour-bank", 0.01)
+    assert one["fair"] == 2
+    shown = run("eval", rows, "--policies", bank, "--calibrate").stdout
+    assert "too few fair messages" in shown
+    assert "scope.false_blocks" in shown

@@ -1,6 +1,7 @@
 """`review`: what a prompt invites and leaves out, however it is worded and in other languages."""
 
 import json
+from importlib.resources import files
 
 import pytest
 
@@ -176,6 +177,18 @@ def test_a_row_that_is_no_chat_is_placed(tmp_path):
 @pytest.mark.parametrize("name", GENERAL)
 def test_a_general_prompt_invites_any_question(encoder, name):
     assert {"open_invitation", "missing_person"} <= codes(GENERAL[name], encoder)
+
+
+@pytest.mark.parametrize(
+    ("package", "path"),
+    [
+        ("litellm", "proxy/common_utils/codex_base_instructions.md"),
+        ("agents", "sandbox/instructions/prompt.md"),
+    ],
+)
+def test_a_general_agent_that_a_package_ships_is_flagged(encoder, package, path):
+    text = files(package).joinpath(path).read_text("utf-8")
+    assert "open_invitation" in codes(text[:6000], encoder)  # characters: its first two pages
 
 
 @pytest.mark.parametrize("name", BUSINESS)

@@ -46,6 +46,19 @@ async def everything(connection) -> set[str]:
     return {name for name in found if not name.partition(":")[2].startswith(("rate:", "month:"))}
 
 
+READ = {"string": ("GET",), "hash": ("HGETALL",), "list": ("LRANGE", 0, -1), "set": ("SMEMBERS",),
+        "zset": ("ZRANGE", 0, -1), "stream": ("XRANGE", "-", "+")}  # fmt: skip
+
+
+async def contents(connection) -> str:
+    """All that the store holds, names and values."""
+    told = []
+    for name in await everything(connection):
+        command, *rest = READ[await connection.do("TYPE", name)]
+        told.append(f"{name} {await connection.do(command, name, *rest)}")
+    return "\n".join(told)
+
+
 async def live(connection, ledger, business: str, person: str, talk: str) -> None:
     """A customer who leaves something in every kind of key."""
     who = {"business": business, "caller": "k", "person": person, "conversation": talk}
@@ -82,6 +95,10 @@ async def test_nothing_of_the_person_is_left_and_all_of_the_others(connection, l
     assert len(await everything(connection)) > len(before) + 10
     assert await forget(connection, "them", number=f"+{NUMBER}") > 10
     assert await everything(connection) == before
+    held = await contents(connection)
+    assert "'others'" in held or '"others"' in held
+    for theirs in ("talk9", NUMBER, '"them"', ":them", "|them"):
+        assert theirs not in held
     for tag in range(64):
         members = await connection.do("ZRANGE", f"{{s{tag}}}:due", 0, -1)
         assert not [one for one in members if one.endswith(("|them", "|talk9"))]

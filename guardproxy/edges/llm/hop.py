@@ -89,6 +89,7 @@ async def converse(request: web.Request, hop: Hop, dialect: Dialect) -> web.Stre
         passed={name: request.headers[name] for name in PASSED if name in request.headers},
     )  # fmt: skip
     turn = await _as_on_whatsapp(_turn(request, hop, exchange), exchange, hop)
+    exchange.guard = guard.for_person(turn.person)
     if asked.stream:
         return await _streamed(request, hop, exchange, turn)
     outcome = await _run(turn, exchange, hop)

@@ -226,7 +226,7 @@ class Bridge:
         if pending is None:
             for gone in filter(None, (one["edits"] for one in _each(letter))):
                 await self.people.revoke(business, letter["person"], gone)
-            outcome = await self._judge(turn, letter, guard)
+            outcome = await self._judge(turn, letter, guard.for_person(turn.person))
             pending = await self.letters.pending(business, turn.id)
             if pending is None:  # the store was lost while the turn was closed
                 message = f"turn {outcome.decision} could not be written down"

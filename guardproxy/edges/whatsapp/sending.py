@@ -181,7 +181,8 @@ class Sender:
         if len(labels) >= TOGETHER:
             said.append(labels)
         answer = Answer("\n".join(said), parts=tuple(said) if len(said) > 1 else ())
-        return await run_answer(turn, answer, guard, "\n".join((labels, *message.links)).strip())
+        form = "\n".join((labels, *message.links)).strip()
+        return await run_answer(turn, answer, guard.for_person(turn.person), form)
 
     def _told(
         self, message: Outgoing, outcome: Outcome | None, guard: Guard
