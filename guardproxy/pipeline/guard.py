@@ -50,13 +50,16 @@ class Tokens(Protocol):
 
 
 class Conversations(Protocol):
-    """What is remembered between turns. Both raise StoreError when the store does not answer."""
+    """What is remembered between turns. All raise StoreError when the store does not answer."""
 
     async def admit(self, ticket: Ticket) -> Memory:
         """Count a turn and recall its conversation, in one round trip."""
 
     async def close_turn(self, closing: Closing) -> str | None:
         """Write down how a turn ended, in one step; the id of the conversation's open case."""
+
+    async def leave_turn(self, closing: Closing) -> None:
+        """The same, on its way to the store and not waited for: every later turn here sees it."""
 
 
 Record = dict[str, Any]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from guardproxy.core.errors import StoreError, UpstreamError
-from guardproxy.core.finding import Failed, Finding
+from guardproxy.core.finding import Failed
 from guardproxy.core.ledger import Case, Closing, Said, Ticket
 from guardproxy.core.message import Line, Memory, Role, Turn
 from guardproxy.core.phases import Phase
@@ -148,29 +148,36 @@ async def recall(turn: Turn, guard: Guard) -> Turn:
 
 
 def estimate(turn: Turn, guard: Guard) -> int:
-    """Tokens to reserve for a turn: all that is sent, and the longest answer that may leave."""
-    sent = (guard.prompt, *(line.text for line in turn.context), turn.carried)
-    return guard.tokens.count("\n".join(sent)) + guard.policy.output.max_chars // 4
+    """Tokens to reserve for a turn: all that is sent, and the longest answer that may leave; 0
+    where no limit counts tokens.
+    """
+    if all(limit.of != "tokens" for limit in guard.policy.limits):
+        return 0
+    return guard.tokens.count(_sent(turn, guard)) + guard.policy.output.max_chars // 4
 
 
 def spent(turn: Turn, answer: Answer | None, guard: Guard) -> int:
     """Tokens a turn took: as the backend counted, else as they are counted here."""
     if answer is None:
         return 0
-    sent = "\n".join((guard.prompt, *(line.text for line in turn.context), turn.carried))
+    sent = _sent(turn, guard)
     if answer.tokens:
         guard.tokens.learn(len(sent) + len(answer.text), answer.tokens)
         return answer.tokens
     return guard.tokens.count(sent) + guard.tokens.count(answer.text)
 
 
+def _sent(turn: Turn, guard: Guard) -> str:
+    """All that the backend reads."""
+    return "\n".join((guard.prompt, *(line.text for line in turn.context), turn.carried))
+
+
 async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> tuple[Answer | None, Trace]:
     """The model's answer to the turn as it may be forwarded, and the judge's step where the turn
     was in doubt; a failure closes the turn first.
     """
-    messages = tuple(replace(m, text=guard.mask(m.text)[0]) for m in turn.messages)
     try:
-        asked = replace(turn, messages=messages)
+        asked = _as_forwarded(turn, guard)
         if guard.judge is None or not is_unsure(trace, guard):
             return await model(asked, guard.prompt), Trace()
         return await beside(lambda: model(asked, guard.prompt), asked, guard)
@@ -183,6 +190,15 @@ async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> tuple[An
         failed = isinstance(error, UpstreamError)  # who leaves has had a turn all the same
         await _close(replace(closing, failed=failed), guard)
         raise
+
+
+def _as_forwarded(turn: Turn, guard: Guard) -> Turn:
+    """The turn with numbers masked as the policy says."""
+    masked = [guard.mask(message.text)[0] for message in turn.messages]
+    if all(text == message.text for text, message in zip(masked, turn.messages, strict=True)):
+        return turn
+    pairs = zip(turn.messages, masked, strict=True)
+    return replace(turn, messages=tuple(replace(m, text=text) for m, text in pairs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +226,10 @@ async def conclude(ended: Ended, guard: Guard) -> Outcome:
     """Find the words, close the turn in one step, and tell whoever watches."""
     said = _say(ended, guard)
     closing = _closing(ended, guard, said)
-    case, kept = await _close(closing, guard)
+    if _is_uneventful(closing, ended):
+        case, kept = await _leave(closing, guard)
+    else:
+        case, kept = await _close(closing, guard)
     if not kept and closing.case is not None and closing.case.pauses:
         said = replace(said, reply=_another_way(ended, guard, said))
     guard.observe(closing.record)
@@ -235,11 +254,12 @@ def _say(ended: Ended, guard: Guard) -> _Said:
     wanted = ended.verdict.to if isinstance(ended.verdict, Escalate) else None
     channel = policy.open_channel(wanted, turn.now)
     reply = reply_to(ended.verdict, policy, language=language, channel=channel, phase=memory.phase)
-    due = policy.disclosure_first_turn and not memory.disclosed
-    due = due or guard.readers.lexicon.asks_if_bot(turn.text)
     body = reply if reply is not None else (ended.answer.text if ended.answer else None)
     speaks = body is not None and not isinstance(ended.verdict, Drop)
-    if turn.surface != "whatsapp" or not due or not speaks:
+    if turn.surface != "whatsapp" or not speaks:
+        return _Said(reply, language, channel, disclosed=False)
+    due = policy.disclosure_first_turn and not memory.disclosed
+    if not due and not guard.readers.lexicon.asks_if_bot(turn.text):
         return _Said(reply, language, channel, disclosed=False)
     return _Said(f"{disclosure(policy, language)}\n\n{body}", language, channel, disclosed=True)
 
@@ -363,6 +383,30 @@ def _opted(ended: Ended, guard: Guard) -> bool | None:
     return False if back else None
 
 
+def _is_uneventful(closing: Closing, ended: Ended) -> bool:
+    """Whether nothing said now or next depends on how the closing is taken: the answer went out as
+    it came, by the caller's own hand. Such a turn does not wait for it to be written down.
+    """
+    return (
+        ended.answer is not None
+        and is_plain(ended.verdict)
+        and closing.opted_out is None
+        and not closing.offered
+        and not closing.to_send
+    )
+
+
+async def _leave(closing: Closing, guard: Guard) -> tuple[None, bool]:
+    """The closing on its way to the store; whether it could be sent at all."""
+    if guard.conversations is None:
+        return None, True
+    try:
+        await guard.conversations.leave_turn(closing)
+    except StoreError as error:
+        return None, _unkept(closing, error)
+    return None, True
+
+
 async def _close(closing: Closing, guard: Guard) -> tuple[str | None, bool]:
     """The open case, and whether it could be written down at all."""
     if guard.conversations is None:
@@ -370,8 +414,13 @@ async def _close(closing: Closing, guard: Guard) -> tuple[str | None, bool]:
     try:
         return await guard.conversations.close_turn(closing), True
     except StoreError as error:
-        closing.record["store"] = Finding("store", "failed", 0.0, str(error)).quote
-        return None, False
+        return None, _unkept(closing, error)
+
+
+def _unkept(closing: Closing, error: StoreError) -> bool:
+    """Note on a record why it is not kept; False."""
+    closing.record["store"] = str(error)
+    return False
 
 
 def _another_way(ended: Ended, guard: Guard, said: _Said) -> str | None:
