@@ -98,6 +98,8 @@ class Turn:
     @property
     def text(self) -> str:
         """Everything new the customer wrote, in order; what tools returned is not theirs."""
+        if len(self.messages) == 1 and self.messages[0].kind != "tool":
+            return self.messages[0].text  # nearly always, and asked for at every step
         return "\n".join(m.text for m in self.messages if m.text and m.kind != "tool")
 
     @property

@@ -64,6 +64,7 @@ class Callers:
         return Caller(key.id, key)
 
 
+@lru_cache(maxsize=1024)
 def _is_local(address: str | None) -> bool:
     """Whether an address is this machine's own."""
     try:

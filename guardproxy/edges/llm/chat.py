@@ -167,7 +167,9 @@ def _said(choice: Body) -> Iterator[str]:
     yield "\n".join(text for text in said if text).strip()
     rest = [text for field in message if field not in (*SAID, "tool_calls", "function_call")
             for text in prose_of([message[field]])]  # fmt: skip
-    calls = [*(message.get("tool_calls") or ()), {"function": message.get("function_call") or {}}]
+    calls = list(message.get("tool_calls") or ())
+    if message.get("function_call"):
+        calls.append({"function": message["function_call"]})
     for call in calls:
         function = call.get("function") or call.get("custom") or {}
         rest += prose_of(function.get("arguments") or function.get("input") or "")
