@@ -20,7 +20,7 @@ SPOKEN = 40  # lines of a transcript: what a colleague reads before answering
 HISTORY_KEPT = 86_400  # seconds: WhatsApp's own customer-service window
 REPLY_KEPT = 86_400  # seconds: a reply that could not be sent for a day is no reply any more
 
-ASKED = {phase: after for (phase, move), after in NEXT.items() if move is Move.ASK}
+ASKED = {str(phase): str(after) for (phase, move), after in NEXT.items() if move is Move.ASK}
 
 
 class Conversations:
