@@ -8,6 +8,7 @@ from guardproxy.core.finding import Failed, Finding
 from guardproxy.core.ledger import Closing, Limit, Ticket
 from guardproxy.core.message import Memory
 from guardproxy.pipeline.prompt import compose
+from guardproxy.pipeline.reply import refusals
 from guardproxy.pipeline.walk import Walk
 from guardproxy.policy.compiled import Policy
 from guardproxy.stages import Readers, inbound, outbound
@@ -76,6 +77,7 @@ class Guard:
 
     policy: Policy
     prompt: str
+    refusals: frozenset[str]  # all that is said in place of an answer
     question: Walk
     answer: Walk
     handover: Handover
@@ -144,6 +146,7 @@ def build(
     return Guard(
         policy=policy,
         prompt=compose(policy),
+        refusals=refusals(policy),
         question=question,
         answer=answer,
         handover=next(stage for stage in stages if isinstance(stage, Handover)),

@@ -29,6 +29,7 @@ from guardproxy.edges.llm.dialect import Asked, Body, Mend, Told, Words
 SURFACE = "chat"
 SPOKEN_BY = "openai"
 PATH = "/chat/completions"
+TALK = "messages"
 DONE = b"data: [DONE]\n\n"
 SAID = ("content", "refusal")  # what a customer reads of a message
 THOUGHT = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "audio")
@@ -56,6 +57,7 @@ def read(raw: bytes) -> Asked:
             *new,
         ),
         context=tuple(_context(messages[:last])),
+        older=last,
         person=person(body),
         stream=flag(body, "stream"),
         usage=isinstance(options, dict) and bool(options.get("include_usage")),

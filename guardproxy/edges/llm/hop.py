@@ -24,6 +24,7 @@ from guardproxy.edges.llm.caller import (
     named_person,
 )
 from guardproxy.edges.llm.dialect import Asked, Body, Dialect, Told, Words
+from guardproxy.edges.llm.history import standing
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.shelf import Shelf
@@ -88,6 +89,7 @@ async def converse(request: web.Request, hop: Hop, dialect: Dialect) -> web.Stre
         passed={name: request.headers[name] for name in PASSED if name in request.headers},
     )  # fmt: skip
     turn = await _as_on_whatsapp(_turn(request, hop, exchange), exchange, hop)
+    exchange.asked = await standing(asked, turn, dialect.TALK, guard)
     if asked.stream:
         return await _streamed(request, hop, exchange, turn)
     outcome = await _run(turn, exchange, hop)
