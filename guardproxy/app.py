@@ -31,7 +31,7 @@ from guardproxy.edges.llm.caller import Callers
 from guardproxy.edges.llm.hop import Hop
 from guardproxy.edges.whatsapp import hops
 from guardproxy.keeping import connect, mind, own_store, seal, secret_key, store_url
-from guardproxy.listening import background, in_api_shape, listen, told_to_stop
+from guardproxy.listening import background, in_api_shape, listen, numbered, told_to_stop
 from guardproxy.observe import log
 from guardproxy.observe.metrics import Metrics
 from guardproxy.people.desk import Desk
@@ -251,6 +251,7 @@ async def running(
         hop = Hop(
             shelf=shelf, upstream=upstream, callers=callers, secret=secret,
             on_refusal=settings.on_refusal, clock=time.time, new_id=lambda: uuid.uuid4().hex,
+            models=settings.upstream_models,
             alive=settings.keep_alive, people=People(connection),
         )  # fmt: skip
         mail, bridge = hops.build(
@@ -265,6 +266,7 @@ async def running(
             settings, connection, session, partial(policy_of, shelf), program.sent
         )  # fmt: skip
         public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
+        public.on_response_prepare.append(numbered)
         public.add_routes([*llm.routes(hop), *mail])
         admin = _admin_app(settings, program, shelf, extra)
         group = await stack.enter_async_context(background())

@@ -90,6 +90,7 @@ class Turn:
     conversation: str | None = None
     caller: str = "local"
     address: str = ""  # sealed: the number a person's reply would go to; "" where there is none
+    request: str = ""  # the caller's own name for it
     counted: bool = True  # False: costs no message (ends in a tool result, counted on another hop)
     judged: bool = False  # what the customer said was let in on another hop
     memory: Memory | Failed = field(default_factory=Memory)

@@ -12,7 +12,7 @@ import orjson
 
 FIELDS = (
     "id", "policy", "surface", "verdict", "rule", "score", "topic", "language", "kinds",
-    "conversation", "caller", "overhead_ms", "store",
+    "conversation", "caller", "request", "overhead_ms", "store",
 )  # fmt: skip
 log = logging.getLogger("guardproxy")
 

@@ -24,6 +24,7 @@ def record_of(
         "conversation": turn.conversation,
         "person": turn.person,
         "caller": turn.caller,
+        "request": turn.request,
         "verdict": verdict.name,
         "rule": verdict.rule,
         "score": score,

@@ -12,7 +12,7 @@ from guardproxy.core.finding import Failed
 from guardproxy.core.ledger import Case, Closing, Said, Ticket
 from guardproxy.core.message import Line, Memory, Role, Turn
 from guardproxy.core.phases import Phase
-from guardproxy.core.trace import Trace
+from guardproxy.core.trace import Step, Trace
 from guardproxy.core.verdict import Allow, Drop, Escalate, Redirect, Rewrite, Verdict
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.doubt import beside, is_unsure
@@ -101,6 +101,9 @@ def _stands(turn: Turn) -> bool:
 
 async def judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
     """Each part of an answer through the checks; the first that is refused ends it."""
+    leak = guard.form.leak(answer.beside)
+    if leak is not None:
+        return Trace((Step(stage=guard.form.name, decision=leak, took=0.0),))
     if len(answer.parts) < 2:
         return await guard.answer.run(turn)
     refused, mended = Trace(), Trace()
@@ -181,14 +184,13 @@ async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> tuple[An
         if guard.judge is None or not is_unsure(trace, guard):
             return await model(asked, guard.prompt), Trace()
         return await beside(lambda: model(asked, guard.prompt), asked, guard)
-    except BaseException as error:
+    except BaseException:
         if turn.surface == "whatsapp":
             raise  # the mailbox still has the message: it is taken up again, or told so
         # gone, cancelled or failed: what was reserved is given back before it is reported
         ended = Ended(turn, Allow(), trace, None, 0.0)
         closing = _closing(ended, guard, _Said(None, "", None, disclosed=False))
-        failed = isinstance(error, UpstreamError)  # who leaves has had a turn all the same
-        await _close(replace(closing, failed=failed), guard)
+        await _close(replace(closing, failed=True), guard)
         raise
 
 

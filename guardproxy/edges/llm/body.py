@@ -216,6 +216,19 @@ def _everything(value: Any) -> Iterator[str]:
             yield from _everything(part)
 
 
+def spelled(value: Any) -> str:
+    """Every text in a JSON value, those inside a text of JSON too, one after the other."""
+    found = []
+    for text in _everything(value):
+        found.append(text)
+        if text.startswith(("{", "[")):
+            try:
+                found += _everything(json.loads(text))
+            except (ValueError, RecursionError):
+                continue  # no JSON: it stands as it is
+    return "\n".join(found)
+
+
 def customer(number: str, text: str, kinds: list[str], name: Any = None) -> Iterator[Message]:
     """What a customer sent, as messages: the words, a name that says something, each medium."""
     if text or not kinds:
