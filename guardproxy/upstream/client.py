@@ -9,6 +9,7 @@ field, header or redirect chooses one.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, hdrs
 
@@ -123,7 +124,7 @@ class Upstream:
         try:
             async with asyncio.timeout(self._waits.first_byte):
                 response = await self._session.request(
-                    method, backend.url.rstrip("/") + path, data=body or None,
+                    method, backend.url.rstrip("/") + path, data=_data(body),
                     allow_redirects=False, headers=self._headers(backend, headers),
                     timeout=self._connecting,
                 )  # fmt: skip
@@ -187,6 +188,11 @@ class Upstream:
         if status in MOMENTARY and not (status == 429 and not after.isdigit()):
             raise _Momentary(meant, wait)
         raise meant
+
+
+def _data(body: bytes) -> bytes | BytesIO | None:
+    """A body as aiohttp takes it without holding up the loop: long ones in pieces."""
+    return BytesIO(body) if len(body) > 1 << 20 else body or None  # aiohttp warns from 1 MiB on
 
 
 def _name(error: Exception) -> str:

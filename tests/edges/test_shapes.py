@@ -70,7 +70,8 @@ async def test_a_forbidden_question_is_refused_in_every_shape(at, api, body, str
     response = await at.post(api.path, body | {"stream": stream}, policy=WARUNG)
     assert response.headers["x-guardproxy-verdict"] == "redirect", response.raw_
     assert len(at.stub.calls) == before
-    assert "+62 274 555 0101" in api.heard(response) or "kasir" in response.raw_.decode()
+    told = api.heard(response)  # by night a number, by day the colleague who is there
+    assert any(way in told for way in ("+62 274 555 0101", "kasir", "in the chat", "di chat ini"))
     assert b"python" not in response.raw_
 
 
