@@ -34,6 +34,7 @@ from guardproxy.upstream.client import Upstream
 
 ALIVE = 5.0  # seconds without a byte before a comment is sent; proxies cut at 30 or 60
 CALLS = (b'"arguments"', b'"tool_use"', b'"input"')  # an answer that asks tools has one of them
+TOLD = ("choices", "output", "content")  # what an answer is; the rest echoes what was asked
 # Headers of the caller's that the backend needs to read the body as it is meant.
 PASSED = ("anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key", "x-request-id")
 
@@ -169,7 +170,8 @@ async def _run(turn: Turn, exchange: Exchange, hop: Hop) -> Outcome | UpstreamEr
         read = dialect.joined if exchange.came_streamed else dialect.told
         told = exchange.told = read(reply.body)
         called = any(mark in reply.body for mark in CALLS)
-        return Answer(told.text, told.tokens, told.texts, spelled(told.answer) if called else "")
+        beside = spelled([told.answer.get(key) for key in TOLD]) if called else ""
+        return Answer(told.text, told.tokens, told.texts, beside)
 
     try:
         return await run_turn(turn, guard, model)
