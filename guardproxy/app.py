@@ -4,11 +4,14 @@ import asyncio
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from aiohttp import ClientSession, TCPConnector, web
 from cryptography.fernet import Fernet
@@ -37,7 +40,7 @@ from guardproxy.keeping import (
     secret_key,
     store_url,
 )
-from guardproxy.listening import background, in_api_shape, listen, told_to_stop
+from guardproxy.listening import background, in_api_shape, listen, numbered, told_to_stop
 from guardproxy.observe import log
 from guardproxy.observe.metrics import ALARMS, KINDS, Metrics
 from guardproxy.people.desk import Desk
@@ -234,7 +237,8 @@ async def running(
         metrics = Metrics()
         program = Program(
             settings=settings, options=options, secret=secret, connection=connection,
-            metrics=metrics, conversations=Conversations(connection), watch=list(watch),
+            metrics=metrics, conversations=Conversations(connection, partial(_unkept, metrics)),
+            watch=list(watch),
             tokens=counter(environment().get("TIKTOKEN_CACHE_DIR", "")),
             judge=await _judge(settings, metrics, stack),
         )  # fmt: skip
@@ -262,6 +266,7 @@ async def running(
         hop = Hop(
             shelf=shelf, upstream=upstream, callers=callers, secret=secret,
             on_refusal=settings.on_refusal, clock=time.time, new_id=lambda: uuid.uuid4().hex,
+            models=settings.upstream_models,
             alive=settings.keep_alive, people=People(connection),
         )  # fmt: skip
         mail, bridge = hops.build(
@@ -273,6 +278,7 @@ async def running(
             )
         )  # fmt: skip
         public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
+        public.on_response_prepare.append(numbered)
         public.add_routes([*llm.routes(hop), *mail])
         admin = _admin_app(settings, program, shelf, extra)
         group = await stack.enter_async_context(background())
@@ -286,6 +292,12 @@ async def running(
             "serving", public=at, admin=admin_at, policies=[g.policy.ref for g in shelf.guards]
         )
         yield Running(shelf, program, at, admin_at, desk)
+
+
+def _unkept(metrics: Metrics, turn: str, error: StoreError) -> None:
+    """Tell of a turn whose record was on its way when the store went."""
+    metrics.unkept.inc()
+    log.event("record_lost", id=turn, store=str(error))
 
 
 def _upstream(settings: Settings, session: ClientSession, metrics: Metrics) -> Upstream:
@@ -385,6 +397,15 @@ async def refresh(shelf: Shelf, program: Program) -> None:
     )
 
 
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run the program to its end; on uvloop where the system has it: a third less CPU a request."""
+    loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    if find_spec("uvloop"):  # Windows has none
+        loop = import_module("uvloop").new_event_loop
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(main)
+
+
 async def serve(settings: Settings, options: Options, *, worker: Path | None = None) -> None:
     """Serve until SIGTERM or Ctrl-C."""
     url, started = own_store(settings)
@@ -401,5 +422,5 @@ async def serve(settings: Settings, options: Options, *, worker: Path | None = N
 
 __all__ = [
     "Options", "PolicyError", "Running", "bench_guard", "connect", "listen", "own_store",
-    "policy_files", "running", "secret_key", "serve", "store_url", "told_to_stop",
+    "policy_files", "run", "running", "secret_key", "serve", "store_url", "told_to_stop",
 ]  # fmt: skip

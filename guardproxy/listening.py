@@ -6,11 +6,13 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from aiohttp import web
 
 from guardproxy.core.errors import SettingsError
 from guardproxy.edges.llm import answers
+from guardproxy.edges.llm.caller import request_id
 from guardproxy.observe import log
 
 GRACE = 20.0  # seconds for turns under way when told to stop
@@ -30,6 +32,12 @@ async def in_api_shape(
     except Exception:  # noqa: BLE001  aiohttp's boundary: one request fails alone
         log.log.exception("request")
         return answers.error(500, "guardproxy could not serve this request; its log says why")
+
+
+async def numbered(request: web.Request, response: web.StreamResponse) -> None:
+    """Give every answer a name: the caller's own for the request, else the decision's."""
+    told = response.headers.get("x-guardproxy-decision", "")
+    response.headers["x-request-id"] = request_id(request) or told or uuid4().hex
 
 
 @asynccontextmanager

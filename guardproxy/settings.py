@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     upstream_url: str = Field("", description="LLM base URL up to /v1")
     upstream_key: SecretStr = Field(SecretStr(""), description="the LLM's key; no caller sees it")
     upstream_model: str = Field("", description="model to ask for, whatever the caller names")
+    upstream_models: dict[str, str] = Field(
+        {}, description='models by the names callers use: {"fast": "gpt-4.1-mini"}'
+    )
     upstream_api: Literal["openai", "anthropic"] = Field("openai", description="its dialect")
     judge_url: str = Field("", description="LLM judge for the grey band; unset: local only")
     judge_key: SecretStr = Field(SecretStr(""), description="the judge's key")

@@ -2,50 +2,61 @@
 
 import asyncio
 import json
-import os
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from aiohttp import ClientError, ClientSession, TCPConnector, web
+from aiohttp import ClientSession, TCPConnector
 from rich.console import Console
 from rich.table import Table
 
-from guardproxy.app import listen, told_to_stop
+from guardproxy.app import run
+from guardproxy.cli import bench_parts as parts
 from guardproxy.core.errors import SettingsError
-from guardproxy.upstream import shapes
 
-TEXT = "Gladly! A table for 8 is booked. What time would you like to come?"
+PEOPLE = 5000  # customers taking turns, so that the default limits count and none is reached
 POLICY = """\
 version: 1
 name: bench
 business: {name: Bench Cafe, does: restaurant with table booking and delivery}
 scope:
   topics: {booking: {about: table bookings, examples: ["book a table for 8", "table for two at 7"]}}
-limits: []
 escalation: {default: phone, channels: {phone: {kind: phone, to: "+1 555 010 0000"}}}
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """One path measured: requests a second, milliseconds to the answer, CPU of the proxy alone."""
+    """One path measured: requests a second, milliseconds to the first byte and to the end, CPU
+    milliseconds a request of the proxy and of its store, megabytes it holds; None: not told.
+    """
 
     path: str
     requests: int
     per_second: float
+    first_p50_ms: float
     p50_ms: float
     p99_ms: float
-    cpu_ms: float | None  # per request; None where the system does not tell
+    cpu_ms: float | None
+    store_cpu_ms: float | None
+    rss_mb: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One path to measure: where, whose cost, what is said in request n, streamed or not."""
+
+    name: str
+    url: str
+    process: int | None
+    said: Callable[[int], str]
+    stream: bool = False
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,131 +66,124 @@ def add_to(app: typer.Typer) -> None:
     def _bench(
         seconds: Annotated[float, typer.Option(min=0.5, help="for each path")] = 3.0,
         connections: Annotated[int, typer.Option(min=1, max=512, help="at once")] = 16,
+        workers: Annotated[int, typer.Option(min=1, max=64, help="of the guard")] = 1,
         role: Annotated[str, typer.Option(hidden=True)] = "",
         port: Annotated[int, typer.Option(hidden=True)] = 0,
         upstream: Annotated[str, typer.Option(hidden=True)] = "",
         *,
         as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
     ) -> None:
-        """Measure direct, bare proxy and guarded, interleaved, against a local stub."""
+        """Measure direct, bare proxy and guarded, one after the other, against a local stub."""
         if role:
-            asyncio.run(_serve(_stub() if role == "stub" else _bare(upstream), port))
+            run(parts.serve(parts.stub() if role == "stub" else parts.bare(upstream), port))
             return
-        found = asyncio.run(_measure(seconds, connections))
+        found = asyncio.run(_measure(seconds, connections, workers))
         if as_json:
             typer.echo(json.dumps([asdict(one) for one in found]))
             return
-        table = Table("path", "requests/s", "p50 ms", "p99 ms", "CPU ms/request")
-        for one in found:
-            cpu = "?" if one.cpu_ms is None else f"{one.cpu_ms:.2f}"
-            table.add_row(one.path, f"{one.per_second:.0f}", f"{one.p50_ms:.2f}",
-                          f"{one.p99_ms:.2f}", cpu)  # fmt: skip
-        Console().print(table)
+        Console().print(_table(found))
 
 
-async def _serve(app: web.Application, port: int) -> None:
-    """A part of the bench in a process of its own."""
-    async with AsyncExitStack() as stack:
-        await listen(stack, app, ("127.0.0.1", port))
-        await told_to_stop()
+def _table(found: list[Figures]) -> Table:
+    """The figures for people: times beside the direct path, CPU beside the bare proxy."""
+    table = Table("path", "requests/s", "added p50 ms", "added p99 ms", "added first byte ms",
+                  "CPU ms/request", "x bare", "store CPU ms", "RSS MB")  # fmt: skip
+    direct = {one.path.endswith("stream"): one for one in found if one.path.startswith("direct")}
+    bare = {one.path.endswith("stream"): one for one in found if one.path.startswith("bare")}
+    for one in found:
+        streamed = one.path.endswith("stream")
+        base, least = direct[streamed], bare[streamed].cpu_ms
+        times = "" if one.cpu_ms is None or not least else f"{one.cpu_ms / least:.2f}"
+        table.add_row(
+            one.path, f"{one.per_second:.0f}", f"{one.p50_ms - base.p50_ms:.2f}",
+            f"{one.p99_ms - base.p99_ms:.2f}", f"{one.first_p50_ms - base.first_p50_ms:.2f}",
+            _shown(one.cpu_ms), times, _shown(one.store_cpu_ms), _shown(one.rss_mb, 0),
+        )  # fmt: skip
+    return table
 
 
-def _stub() -> web.Application:
-    """A backend that costs next to nothing: two bodies made once."""
-    says = shapes.Says(1, TEXT)
-    whole = json.dumps(shapes.chat(says)).encode()
-    events = b"".join(shapes.chat_events(says, {}))
-
-    async def answer(request: web.Request) -> web.Response:
-        streamed = b'"stream": true' in await request.read()
-        kind = "text/event-stream" if streamed else "application/json"
-        return web.Response(body=events if streamed else whole, content_type=kind)
-
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", answer)
-    return app
+def _shown(value: float | None, digits: int = 3) -> str:
+    """A figure, or nothing."""
+    return "" if value is None else f"{value:.{digits}f}"
 
 
-def _bare(upstream: str) -> web.Application:
-    """The least a proxy in Python can do: read, send on, send back."""
-    session: list[ClientSession] = []
-
-    async def opened(_app: web.Application) -> AsyncIterator[None]:
-        async with ClientSession(connector=TCPConnector(limit=0)) as made:
-            session.append(made)
-            yield
-
-    async def pass_on(request: web.Request) -> web.Response:
-        url, body = upstream + request.path, await request.read()
-        async with session[0].post(url, data=body) as response:
-            return web.Response(body=await response.read(), content_type=response.content_type)
-
-    app = web.Application()
-    app.cleanup_ctx.append(opened)
-    app.router.add_post("/{path:.*}", pass_on)
-    return app
-
-
-async def _measure(seconds: float, connections: int) -> list[Figures]:
+async def _measure(seconds: float, connections: int, workers: int) -> list[Figures]:
     """Every path, its parts in processes of their own."""
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="guardproxy-bench-")))
         (home / "policies").mkdir()
         (home / "policies" / "bench.yaml").write_text(POLICY, "utf-8")
         session = await stack.enter_async_context(ClientSession(connector=TCPConnector(limit=0)))
-        ports = _free_ports(4)
+        ports = parts.free_ports(4)
         stub, bare, guard = (f"http://127.0.0.1:{port}" for port in ports[:3])
         me = [sys.executable, "-m", "guardproxy"]
+        role = [*me, "bench", "--role"]
+        serve = [*me, "serve", "--policies", "policies", "--workers", str(workers)]
+        serve += ["--listen", f"127.0.0.1:{ports[2]}", "--admin", f"127.0.0.1:{ports[3]}"]
         await stack.enter_async_context(
-            _process([*me, "bench", "--role", "stub", "--port", str(ports[0])], ports[0], home)
+            parts.process([*role, "stub", "--port", str(ports[0])], ports[0], home)
         )
         thin = await stack.enter_async_context(
-            _process([*me, "bench", "--role", "bare", "--port", str(ports[1]), "--upstream", stub],
-                     ports[1], home)
+            parts.process([*role, "bare", "--port", str(ports[1]), "--upstream", stub],
+                          ports[1], home)
         )  # fmt: skip
-        guarded = await stack.enter_async_context(
-            _process(
-                [*me, "serve", "--policies", "policies", "--listen", f"127.0.0.1:{ports[2]}",
-                 "--admin", f"127.0.0.1:{ports[3]}"],
-                ports[2], home, upstream=f"{stub}/v1",
-            )
-        )  # fmt: skip
-        paths: list[tuple[str, str, int | None, Callable[[int], str]]] = [
-            ("direct", stub, None, lambda _number: "book a table for 8"),
-            ("bare aiohttp proxy", bare, thin, lambda _number: "book a table for 8"),
-            ("guarded, text seen before", guard, guarded, lambda _number: "book a table for 8"),
-            ("guarded, fresh text", guard, guarded, lambda n: f"book a table for 8, name {n * 37}"),
-        ]
-        for _, url, _, said in paths:
-            await _load(session, url, said, min(1.0, seconds), connections)  # warm
-        return [
-            await _path(session, name, (url, process), said, (seconds, connections))
-            for name, url, process, said in paths
-        ]
+        full = await stack.enter_async_context(
+            parts.process(serve, ports[2], home, upstream=f"{stub}/v1")
+        )
+        paths = _paths(stub, (bare, thin), (guard, full))
+        for path in paths:
+            await _load(session, path, min(1.0, seconds), connections)  # warm
+        return [await _path(session, path, seconds, connections) for path in paths]
 
 
-async def _path(
-    session: ClientSession, name: str, where: tuple[str, int | None],
-    said: Callable[[int], str], load: tuple[float, int],
-) -> Figures:  # fmt: skip
+def _paths(stub: str, bare: tuple[str, int], guard: tuple[str, int]) -> list[Way]:
+    """What is measured; each guarded path beside the two that do less."""
+
+    def same(_number: int) -> str:
+        return "book a table for 8"
+
+    def fresh(number: int) -> str:
+        return f"book a table for 8, name {number * 37}"
+
+    return [
+        Way("direct", stub, None, same),
+        Way("bare aiohttp proxy", *bare, same),
+        Way("guarded, text seen before", *guard, same),
+        Way("guarded, fresh text", *guard, fresh),
+        Way("direct, stream", stub, None, same, stream=True),
+        Way("bare aiohttp proxy, stream", *bare, same, stream=True),
+        Way("guarded, text seen before, stream", *guard, same, stream=True),
+    ]
+
+
+async def _path(session: ClientSession, path: Way, seconds: float, connections: int) -> Figures:
     """One path under load."""
-    url, process = where
-    before, started = _cpu(process), time.perf_counter()
-    took = sorted(await _load(session, url, said, *load))
+    before, started = parts.spent(path.process), time.perf_counter()
+    took = await _load(session, path, seconds, connections)
     elapsed = time.perf_counter() - started
-    after = _cpu(process)
-    cpu = None if before is None or after is None else (after - before) * 1000 / len(took)
+    after = parts.spent(path.process)
+    whole, first = sorted(end for end, _ in took), sorted(head for _, head in took)
+    count = len(took)
+    cost = None
+    if before is not None and after is not None:
+        cost = parts.Spent((after.own - before.own) / count, (after.store - before.store) / count)
     return Figures(
-        path=name, requests=len(took), per_second=len(took) / elapsed,
-        p50_ms=took[len(took) // 2] * 1000, p99_ms=took[int(len(took) * 0.99)] * 1000, cpu_ms=cpu,
+        path=path.name, requests=count, per_second=count / elapsed,
+        first_p50_ms=first[count // 2] * 1000,
+        p50_ms=whole[count // 2] * 1000, p99_ms=whole[int(count * 0.99)] * 1000,
+        cpu_ms=cost.own * 1000 if cost else None,
+        store_cpu_ms=cost.store * 1000 if cost else None,
+        rss_mb=parts.resident(path.process),
     )  # fmt: skip
 
 
 async def _load(
-    session: ClientSession, url: str, said: Callable[[int], str], seconds: float, connections: int
-) -> list[float]:
-    """A closed loop: each connection asks again when it has its answer; seconds each took."""
-    took: list[float] = []
+    session: ClientSession, path: Way, seconds: float, connections: int
+) -> list[tuple[float, float]]:
+    """A closed loop: each connection asks again when it has its answer. Seconds each took to the
+    end, and to the first byte.
+    """
+    took: list[tuple[float, float]] = []
     clock = time.perf_counter
     end = clock() + seconds
 
@@ -187,68 +191,24 @@ async def _load(
         number = worker
         while clock() < end:
             number += connections
-            body = {"model": "m", "messages": [{"role": "user", "content": said(number)}]}
+            body: dict[str, object] = {
+                "model": "m",
+                "messages": [{"role": "user", "content": path.said(number)}],
+            }
+            body |= {"stream": True} if path.stream else {}
+            who = {"x-guardproxy-user": f"+1555{number % PEOPLE:07d}"}
             started = clock()
-            async with session.post(f"{url}/v1/chat/completions", json=body) as response:
+            async with session.post(
+                f"{path.url}/v1/chat/completions", json=body, headers=who
+            ) as response:
                 if response.status != 200:
-                    raise SettingsError(f"bench: {url} answered {response.status}")
+                    raise SettingsError(f"bench: {path.url} answered {response.status}")
+                await response.content.readany()
+                first = clock()
                 await response.read()
-            took.append(clock() - started)
+            took.append((clock() - started, first - started))
 
     async with asyncio.TaskGroup() as group:
         for worker in range(connections):
             group.create_task(one(worker))
     return took
-
-
-@asynccontextmanager
-async def _process(
-    command: list[str], port: int, home: Path, *, upstream: str = ""
-) -> AsyncIterator[int]:
-    """A part that is up, as its process id; stopped on the way out."""
-    quiet = {"GUARDPROXY_UPSTREAM_URL": upstream, "GUARDPROXY_DATA_DIR": str(home / "data")}
-    process = subprocess.Popen(  # noqa: S603, ASYNC220  our own verbs; it does not wait
-        command, cwd=home, env={**os.environ, **quiet},  # noqa: TID251  passed on, not read
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        await _up(process, port)
-        yield process.pid
-    finally:
-        process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(process.wait, 30)
-
-
-async def _up(process: "subprocess.Popen[bytes]", port: int) -> None:
-    """Until a port is listened on."""
-    async with asyncio.timeout(60):
-        while process.poll() is None:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except (OSError, ClientError):
-                await asyncio.sleep(0.05)
-            else:
-                writer.close()
-                return
-    raise SettingsError(f"bench: a part did not start (exit code {process.poll()})")
-
-
-def _cpu(process: int | None) -> float | None:
-    """CPU seconds a process has taken (Linux's /proc; its store is a process of its own)."""
-    try:
-        told = Path(f"/proc/{process}/stat").read_text("ascii").rsplit(")", 1)[1].split()
-    except OSError:
-        return None
-    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports nobody listens on now."""
-    found = [socket.socket() for _ in range(count)]
-    try:
-        for one in found:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in found]
-    finally:
-        for one in found:
-            one.close()

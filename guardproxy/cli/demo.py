@@ -1,10 +1,10 @@
 """`guardproxy demo`: everything on loopback; no key, no network, no Docker."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from guardproxy.app import run
 from guardproxy.demo.run import run_demo
 from guardproxy.observe import log
 
@@ -23,6 +23,6 @@ def add_to(app: typer.Typer) -> None:
         """Run the guard between a phone in your browser and a model that answers anything."""
         log.start()
         try:
-            asyncio.run(run_demo(upstream=upstream, port=port, admin_port=admin_port))
+            run(run_demo(upstream=upstream, port=port, admin_port=admin_port))
         except KeyboardInterrupt:
             typer.echo("stopped")

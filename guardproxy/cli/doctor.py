@@ -13,7 +13,8 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from guardproxy import app as program
 from guardproxy.channels.probe import probe
-from guardproxy.core.errors import GuardproxyError, PolicyError
+from guardproxy.core.errors import GuardproxyError, PolicyError, SettingsError
+from guardproxy.detectors import tokens
 from guardproxy.policy import load
 from guardproxy.settings import Settings, environment, read_settings
 
@@ -38,6 +39,9 @@ def add_to(app: typer.Typer) -> None:
         probe: Annotated[
             bool, typer.Option("--probe", help="only ask whether a running guardproxy is ready")
         ] = False,
+        fetch_vocab: Annotated[
+            bool, typer.Option("--fetch-vocab", help="fetch the vocabulary that counts tokens")
+        ] = False,
         as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
     ) -> None:
         """Look at settings, policies, weights, store and backend; say what to do next."""
@@ -45,6 +49,9 @@ def add_to(app: typer.Typer) -> None:
             ready = asyncio.run(_ready(admin))
             typer.echo("ready" if ready else "not ready")
             raise typer.Exit(0 if ready else 1)
+        if fetch_vocab:
+            typer.echo(f"the vocabulary is in {_fetch()}")
+            return
         found = list(_look(read_settings(), policies))
         if as_json:
             typer.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False))
@@ -53,6 +60,17 @@ def add_to(app: typer.Typer) -> None:
                 typer.echo(f"{'ok  ' if finding.ok else 'MISS'}  {finding.what:<12} {finding.note}")
         if not all(finding.ok for finding in found):
             raise typer.Exit(1)
+
+
+def _fetch() -> str:
+    """Put the vocabulary where `serve` looks for it; the folder, or exit code 1 with what to do."""
+    cache = environment().get("TIKTOKEN_CACHE_DIR", "")
+    try:
+        tokens.fetch(cache)
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    return cache
 
 
 async def _ready(admin: str) -> bool:

@@ -1,6 +1,5 @@
 """`guardproxy serve`: the proxy itself, in one process or several."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +7,7 @@ from typing import Annotated
 import typer
 
 from guardproxy import supervisor
-from guardproxy.app import Options, serve
+from guardproxy.app import Options, run, serve
 from guardproxy.core.errors import GuardproxyError
 from guardproxy.observe import log
 from guardproxy.settings import read_settings
@@ -41,9 +40,9 @@ def add_to(app: typer.Typer) -> None:
             settings = read_settings()
             log.start()
             if workers > 1:
-                asyncio.run(supervisor.serve(settings, options))
+                run(supervisor.serve(settings, options))
             else:
-                asyncio.run(serve(settings, options, worker=worker_socket))
+                run(serve(settings, options, worker=worker_socket))
         except GuardproxyError as error:
             typer.echo(str(error), err=True)
             typer.echo("guardproxy does not start; `guardproxy doctor` says what to do", err=True)

@@ -90,6 +90,7 @@ class Turn:
     conversation: str | None = None
     caller: str = "local"
     address: str = ""  # sealed: the number a person's reply would go to; "" where there is none
+    request: str = ""  # the caller's own name for it
     counted: bool = True  # False: costs no message (ends in a tool result, counted on another hop)
     judged: bool = False  # what the customer said was let in on another hop
     memory: Memory | Failed = field(default_factory=Memory)
@@ -98,6 +99,8 @@ class Turn:
     @property
     def text(self) -> str:
         """Everything new the customer wrote, in order; what tools returned is not theirs."""
+        if len(self.messages) == 1 and self.messages[0].kind != "tool":
+            return self.messages[0].text  # nearly always, and asked for at every step
         return "\n".join(m.text for m in self.messages if m.text and m.kind != "tool")
 
     @property

@@ -28,9 +28,9 @@ class Decision:
         return not plain and not self.shadow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Step:
-    """One stage's part in a turn; `took` in seconds."""
+    """One stage's part in a turn; `took` in seconds. It happened once, and equals itself alone."""
 
     stage: str
     decision: Decision

@@ -5,22 +5,33 @@ All shipped packs listen always, whatever languages a policy names: customers wr
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 
 import re2
+import regex
 
 from guardproxy.core.finding import Finding
+from guardproxy.core.kept import Kept
 from guardproxy.core.text import fold
 from guardproxy.policy.pack import Asking, Pack
 
+HEARD = 2048  # texts kept of each kind: about 1 MB of usual messages
+END = 4096  # characters: the longest message WhatsApp takes
 SHORT = 6  # words: a yes, a no, a stop or a greeting is no longer than this
 SCRIPTS = {"DEVANAGARI": ("hi",), "ARABIC": ("ar", "ur", "fa")}  # scripts that name a language
-_NOT_WORD = re2.compile(r"[^\pL\pM\pN👍]+")
+# one class, so linear in any engine; RE2's own substitution costs ten times as much
+_NOT_WORD = regex.compile(r"[^\p{L}\p{M}\p{N}👍]+")
 
 
-@lru_cache(maxsize=4096)  # the same text is listened to for several things in one turn
+_words: Kept[str, str] = Kept(4096)  # a text is listened to for several things in one turn
+
+
 def words(text: str) -> str:
     """Folded words with one space around each, as the patterns of the packs expect them."""
+    return _words.of_text(text, text, lambda: _heard(text))
+
+
+def _heard(text: str) -> str:
+    """The same, made anew."""
     return f" {_NOT_WORD.sub(' ', fold(text).replace(chr(39), '')).strip()} "
 
 
@@ -77,9 +88,17 @@ class Lexicon:
             _any_of(p.offers, "|".join(words(w).strip() for w in p.asking.people)) for p in every
         ]
         self._marks = {pack.language: frozenset(fold(m) for m in pack.marks) for pack in packs}
+        self._asked: Kept[str, tuple[Finding | None]] = Kept(HEARD)
+        self._offered: Kept[str, tuple[bool]] = Kept(HEARD)
+        self._spoken: Kept[tuple[str, str], str] = Kept(HEARD)
 
     def wants_person(self, text: str) -> Finding | None:
         """A request for a person, in any language, or one of the policy's own `ask_words`."""
+        text = _ends(text)
+        return self._asked.once(text, lambda: (self._wants_person(text),))[0]
+
+    def _wants_person(self, text: str) -> Finding | None:
+        """The same, listened to."""
         heard = words(text)
         if not heard.strip():
             return None
@@ -136,11 +155,20 @@ class Lexicon:
 
     def offers_person(self, answer: str) -> bool:
         """The bot's own "shall I connect you?", in the last part of an answer."""
-        heard = words(answer[-300:])  # characters: an offer stands at the end
+        end = answer[-300:]  # characters: an offer stands at the end
+        return self._offered.once(end, lambda: (self._offers_person(words(end)),))[0]
+
+    def _offers_person(self, heard: str) -> bool:
+        """The same, listened to."""
         return any(pattern.search(heard) for pattern in self._offers)
 
     def language(self, text: str, fallback: str) -> str:
         """The policy's language a text is in: by script, then by its frequent short words."""
+        text = _ends(text)
+        return self._spoken.once((text, fallback), lambda: self._language(text, fallback))
+
+    def _language(self, text: str, fallback: str) -> str:
+        """The same, looked at."""
         known = self._marks
         counts = dict.fromkeys(known, 0)
         for script, tongues in SCRIPTS.items():
@@ -152,6 +180,11 @@ class Lexicon:
         best = max(counts, key=lambda language: counts[language])
         tied = counts.get(fallback, 0) == counts[best]
         return fallback if counts[best] == 0 or tied else best
+
+
+def _ends(text: str) -> str:
+    """A text, or the two ends of one that is longer than any customer's: requests stand there."""
+    return text if len(text) <= 2 * END else f"{text[:END]}\n{text[-END:]}"
 
 
 def _lines(lists: Iterable[Sequence[str]]) -> frozenset[str]:

@@ -1,13 +1,13 @@
 """What is found by its form: take-over attempts, personal numbers, links. Linear-time (RE2)."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from importlib import resources
 
 import re2
 import yaml
 
 from guardproxy.core.finding import Finding
+from guardproxy.core.kept import Kept
 from guardproxy.detectors.disguise import seen_through
 from guardproxy.detectors.lexicon import words
 
@@ -44,9 +44,17 @@ _LINK = re2.compile(
 )
 
 
-@lru_cache(maxsize=1024)  # an answer and its retries, a question and its record
+_attempts: Kept[str, tuple[Finding, ...]] = Kept(1024)  # an answer and its retries
+_covered: Kept[tuple[str, tuple[str, ...]], tuple[str, tuple[Finding, ...]]] = Kept(4096)
+
+
 def injection(text: str) -> tuple[Finding, ...]:
     """Attempts to take over the prompt, in the text or behind a disguise of it."""
+    return _attempts.of_text(text, text, lambda: _injection(text))
+
+
+def _injection(text: str) -> tuple[Finding, ...]:
+    """The same, looked for."""
     found: list[Finding] = []
     for index, reading in enumerate((text, *seen_through(text))):
         heard = words(reading)
@@ -60,10 +68,15 @@ def injection(text: str) -> tuple[Finding, ...]:
 
 def mask(text: str, kinds: Mapping[str, str]) -> tuple[str, tuple[Finding, ...]]:
     """The text with the named kinds of number masked, and what was masked."""
+    wanted = tuple(kind for kind in NUMBERS if kinds.get(kind) == "mask")
+    return _covered.of_text(text, (text, wanted), lambda: _mask(text, wanted))
+
+
+def _mask(text: str, kinds: tuple[str, ...]) -> tuple[str, tuple[Finding, ...]]:
+    """The same, done."""
     found: list[Finding] = []
-    for kind, pattern in NUMBERS.items():
-        if kinds.get(kind) == "mask":
-            text = _masked(text, kind, pattern, found)
+    for kind in kinds:
+        text = _masked(text, kind, NUMBERS[kind], found)
     return text, tuple(found)
 
 

@@ -8,11 +8,25 @@ import logging
 import sys
 from typing import Any
 
+import orjson
+
 FIELDS = (
     "id", "policy", "surface", "verdict", "rule", "score", "topic", "language", "kinds",
-    "conversation", "caller", "overhead_ms", "store",
+    "conversation", "caller", "request", "overhead_ms", "store",
 )  # fmt: skip
 log = logging.getLogger("guardproxy")
+
+
+_encoded = json.JSONEncoder(ensure_ascii=True, default=str).encode
+
+
+def _line(event: dict[str, Any]) -> str:
+    """An event as JSON, ASCII only."""
+    try:
+        line = orjson.dumps(event)
+    except TypeError:  # holds what only its text can stand for
+        return _encoded(event)
+    return line.decode() if line.isascii() and b"\x7f" not in line else _encoded(event)
 
 
 class JsonLines(logging.Formatter):
@@ -28,7 +42,7 @@ class JsonLines(logging.Formatter):
         event |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0]:
             event["error"] = record.exc_info[0].__name__
-        return json.dumps(event, ensure_ascii=True, default=str)
+        return _line(event)
 
 
 def start(level: int = logging.INFO) -> None:
@@ -54,7 +68,10 @@ def log_turn(record: dict[str, Any]) -> None:
     failed = [why for step in record["steps"] for why in step["why"]]
     if failed:
         fields["failed"] = failed
-    log.info("turn", extra={"fields": fields})
+    if log.isEnabledFor(logging.INFO):
+        line = logging.LogRecord(log.name, logging.INFO, "", 0, "turn", (), None)
+        line.fields = fields  # where it was logged is no news: looking it up costs as much again
+        log.handle(line)
 
 
 def event(name: str, **fields: object) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from guardproxy.core.errors import StoreError
-from guardproxy.core.finding import Finding
 from guardproxy.core.ledger import Case, Closing, Said
 from guardproxy.core.message import Line, Role, Turn
 from guardproxy.core.trace import Trace
@@ -15,6 +14,7 @@ from guardproxy.core.verdict import Allow, Drop, Escalate, Redirect, Rewrite, Ve
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.calling import first_reached, is_to_call, meanwhile
 from guardproxy.pipeline.guard import Guard
+from guardproxy.pipeline.parts import is_plain
 from guardproxy.pipeline.record import record_of
 from guardproxy.pipeline.reply import disclosure, reply_to
 from guardproxy.pipeline.trial import compare
@@ -89,7 +89,10 @@ async def conclude(ended: Ended, guard: Guard) -> Outcome:
     if guard.trial is not None:
         looked = (ended.turn, ended.trace, ended.answer)
         closing.record["trial"] = await compare(ended.verdict, looked, guard.trial.guard)
-    case, kept = await close(closing, guard)
+    if _is_uneventful(closing, ended):
+        case, kept = await _leave(closing, guard)
+    else:
+        case, kept = await close(closing, guard)
     if not kept and closing.case is not None and closing.case.kind == "human":
         said = replace(said, reply=_another_way(ended, guard, said))
     elif case and said.ways:
@@ -144,12 +147,14 @@ def _say(ended: Ended, guard: Guard, reached: Channel | None = None) -> _Said:
     reply = reply_to(
         ended.verdict, policy, language=language, channel=told, phase=memory.phase, reached=sure
     )
-    due = policy.disclosure_first_turn and not memory.disclosed
-    due = due or guard.readers.lexicon.asks_if_bot(turn.text)
     body = reply if reply is not None else (ended.answer.text if ended.answer else None)
     speaks = body is not None and not isinstance(ended.verdict, Drop)
-    if turn.surface != "whatsapp" or not due or not speaks:
-        return _Said(reply, language, ways[0], disclosed=False, ways=ways if calls else ())
+    plain = _Said(reply, language, ways[0], disclosed=False, ways=ways if calls else ())
+    if turn.surface != "whatsapp" or not speaks:
+        return plain
+    due = policy.disclosure_first_turn and not memory.disclosed
+    if not due and not guard.readers.lexicon.asks_if_bot(turn.text):
+        return plain
     opened = f"{disclosure(policy, language)}\n\n{body}"
     return _Said(opened, language, ways[0], disclosed=True, ways=ways if calls else ())
 
@@ -280,6 +285,30 @@ def nothing_said(turn: Turn, trace: Trace, guard: Guard) -> Closing:
     return _closing(ended, guard, _Said(None, "", None, disclosed=False))
 
 
+def _is_uneventful(closing: Closing, ended: Ended) -> bool:
+    """Whether nothing said now or next depends on how the closing is taken: the answer went out as
+    it came, by the caller's own hand. Such a turn does not wait for it to be written down.
+    """
+    return (
+        ended.answer is not None
+        and is_plain(ended.verdict)
+        and closing.opted_out is None
+        and not closing.offered
+        and not closing.to_send
+    )
+
+
+async def _leave(closing: Closing, guard: Guard) -> tuple[None, bool]:
+    """The closing on its way to the store; whether it could be sent at all."""
+    if guard.conversations is None:
+        return None, True
+    try:
+        await guard.conversations.leave_turn(closing)
+    except StoreError as error:
+        return None, _unkept(closing, error)
+    return None, True
+
+
 async def close(closing: Closing, guard: Guard) -> tuple[str | None, bool]:
     """The open case, and whether it could be written down at all."""
     if guard.conversations is None:
@@ -287,8 +316,13 @@ async def close(closing: Closing, guard: Guard) -> tuple[str | None, bool]:
     try:
         return await guard.conversations.close_turn(closing), True
     except StoreError as error:
-        closing.record["store"] = Finding("store", "failed", 0.0, str(error)).quote
-        return None, False
+        return None, _unkept(closing, error)
+
+
+def _unkept(closing: Closing, error: StoreError) -> bool:
+    """Note on a record why it is not kept; False."""
+    closing.record["store"] = str(error)
+    return False
 
 
 def _another_way(ended: Ended, guard: Guard, said: _Said) -> str | None:
@@ -309,8 +343,13 @@ def spent(turn: Turn, answer: Answer | None, guard: Guard) -> int:
     """Tokens a turn took: as the backend counted, else as they are counted here."""
     if answer is None:
         return 0
-    sent = "\n".join((guard.prompt, *(line.text for line in turn.context), turn.carried))
+    read = sent(turn, guard)
     if answer.tokens:
-        guard.tokens.learn(len(sent) + len(answer.text), answer.tokens)
+        guard.tokens.learn(len(read) + len(answer.text), answer.tokens)
         return answer.tokens
-    return guard.tokens.count(sent) + guard.tokens.count(answer.text)
+    return guard.tokens.count(read) + guard.tokens.count(answer.text)
+
+
+def sent(turn: Turn, guard: Guard) -> str:
+    """All that the backend reads."""
+    return "\n".join((guard.prompt, *(line.text for line in turn.context), turn.carried))

@@ -9,6 +9,7 @@ from guardproxy.core.ledger import Closing, Limit, Said, Ticket
 from guardproxy.core.message import Memory
 from guardproxy.pipeline.calling import Caller
 from guardproxy.pipeline.prompt import compose
+from guardproxy.pipeline.reply import refusals
 from guardproxy.pipeline.walk import Walk
 from guardproxy.policy.compiled import Policy
 from guardproxy.stages import Readers, inbound, outbound
@@ -51,7 +52,7 @@ class Tokens(Protocol):
 
 
 class Conversations(Protocol):
-    """What is remembered between turns. Both raise StoreError when the store does not answer."""
+    """What is remembered between turns. All raise StoreError when the store does not answer."""
 
     async def admit(self, ticket: Ticket) -> Memory:
         """Count a turn and recall its conversation, in one round trip."""
@@ -61,6 +62,9 @@ class Conversations(Protocol):
 
     async def say_instead(self, closing: Closing, text: str, said: Said) -> None:
         """Other words for a turn that was closed a moment ago and has not been answered yet."""
+
+    async def leave_turn(self, closing: Closing) -> None:
+        """The same, on its way to the store and not waited for: every later turn here sees it."""
 
 
 Record = dict[str, Any]
@@ -78,6 +82,7 @@ class Guard:
 
     policy: Policy
     prompt: str
+    refusals: frozenset[str]  # all that is said in place of an answer
     question: Walk
     answer: Walk
     handover: Handover
@@ -161,6 +166,7 @@ def build(
     return Guard(
         policy=policy,
         prompt=compose(policy),
+        refusals=refusals(policy),
         question=question,
         answer=answer,
         handover=next(stage for stage in stages if isinstance(stage, Handover)),

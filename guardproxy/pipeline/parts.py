@@ -1,7 +1,7 @@
 """An answer in parts through the checks of its side."""
 
 from guardproxy.core.message import Turn
-from guardproxy.core.trace import Trace
+from guardproxy.core.trace import Step, Trace
 from guardproxy.core.verdict import Allow, Rewrite, Verdict
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.guard import Guard
@@ -9,6 +9,9 @@ from guardproxy.pipeline.guard import Guard
 
 async def judge_parts(turn: Turn, answer: Answer, guard: Guard) -> Trace:
     """Each part of an answer through the checks; the first that is refused ends it."""
+    leak = guard.form.leak(answer.beside)
+    if leak is not None:
+        return Trace((Step(stage=guard.form.name, decision=leak, took=0.0),))
     if len(answer.parts) < 2:
         return await guard.answer.run(turn)
     refused, mended = Trace(), Trace()

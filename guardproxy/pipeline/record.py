@@ -1,5 +1,6 @@
 """The decision record: one flat, JSON-able account of a turn, read by logs, metrics, reports."""
 
+from functools import lru_cache
 from typing import Any
 
 from guardproxy.core.finding import Finding
@@ -13,6 +14,7 @@ def record_of(
     turn: Turn, policy: Policy, verdict: Verdict, trace: Trace, *, language: str, overhead: float
 ) -> dict[str, Any]:
     """What was decided about a turn, by which steps. No message text, no number: see `text_of`."""
+    score, topic, steps = _account(trace.steps)
     return {
         "id": turn.id,
         "at": turn.now,
@@ -22,15 +24,23 @@ def record_of(
         "conversation": turn.conversation,
         "person": turn.person,
         "caller": turn.caller,
+        "request": turn.request,
         "verdict": verdict.name,
         "rule": verdict.rule,
-        "score": round(trace.score, 4),
-        "topic": topic_of(trace.findings),
+        "score": score,
+        "topic": topic,
         "language": language,
         "kinds": sorted({message.kind for message in turn.messages}),
         "overhead_ms": round(overhead * 1000, 3),
-        "steps": [step_of(step) for step in trace.steps],
+        "steps": steps,
     }
+
+
+@lru_cache(maxsize=2048)  # turns that are judged alike share their steps
+def _account(steps: tuple[Step, ...]) -> tuple[float, str | None, list[dict[str, Any]]]:
+    """What steps come to: the score, the topic, each step told. Shared, so never changed."""
+    trace = Trace(steps)
+    return round(trace.score, 4), topic_of(trace.findings), [step_of(step) for step in steps]
 
 
 def step_of(step: Step) -> dict[str, Any]:

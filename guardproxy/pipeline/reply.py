@@ -88,6 +88,19 @@ def _say(pack: Pack, word: str, policy: Policy, channel: Channel, *, minutes: in
     )
 
 
+def refusals(policy: Policy) -> frozenset[str]:
+    """Every text that tells a customer no, in each language and with each way to a person. A
+    question back ("did you mean...?") is none: what follows leans on it.
+    """
+    words = {"redirect", *WORDS.values()} - {"clarify"}
+    return frozenset(
+        _say(pack, word, policy, channel).strip()
+        for pack in policy.packs.values()
+        for channel in policy.escalation.channels.values()
+        for word in words
+    )
+
+
 def topics_of(policy: Policy, pack: Pack) -> str:
     """Up to four subjects, joined as the language does."""
     about = tuple(topic.about for topic in policy.topics)[:TOPICS]

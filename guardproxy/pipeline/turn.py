@@ -15,7 +15,7 @@ from guardproxy.core.trace import Trace
 from guardproxy.core.verdict import Allow, Redirect, Verdict
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.doubt import beside, is_unsure
-from guardproxy.pipeline.ending import Ended, Outcome, close, conclude, nothing_said
+from guardproxy.pipeline.ending import Ended, Outcome, close, conclude, nothing_said, sent
 from guardproxy.pipeline.guard import Guard
 from guardproxy.pipeline.parts import is_plain, judge_parts
 
@@ -88,25 +88,35 @@ async def recall(turn: Turn, guard: Guard) -> Turn:
 
 
 def estimate(turn: Turn, guard: Guard) -> int:
-    """Tokens to reserve for a turn: all that is sent, and the longest answer that may leave."""
-    sent = (guard.prompt, *(line.text for line in turn.context), turn.carried)
-    return guard.tokens.count("\n".join(sent)) + guard.policy.output.max_chars // 4
+    """Tokens to reserve for a turn: all that is sent, and the longest answer that may leave; 0
+    where no limit counts tokens.
+    """
+    if all(limit.of != "tokens" for limit in guard.policy.limits):
+        return 0
+    return guard.tokens.count(sent(turn, guard)) + guard.policy.output.max_chars // 4
 
 
 async def _ask(turn: Turn, guard: Guard, model: Model, trace: Trace) -> tuple[Answer | None, Trace]:
     """The model's answer to the turn as it may be forwarded, and the judge's step where the turn
     was in doubt; a failure closes the turn first.
     """
-    messages = tuple(replace(m, text=guard.mask(m.text)[0]) for m in turn.messages)
     try:
-        asked = replace(turn, messages=messages)
+        asked = _as_forwarded(turn, guard)
         if guard.judge is None or not is_unsure(trace, guard):
             return await model(asked, guard.prompt), Trace()
         return await beside(lambda: model(asked, guard.prompt), asked, guard)
-    except BaseException as error:
+    except BaseException:
         if turn.surface == "whatsapp":
             raise  # the mailbox still has the message: it is taken up again, or told so
         # gone, cancelled or failed: what was reserved is given back before it is reported
-        failed = isinstance(error, UpstreamError)  # who leaves has had a turn all the same
-        await close(replace(nothing_said(turn, trace, guard), failed=failed), guard)
+        await close(replace(nothing_said(turn, trace, guard), failed=True), guard)
         raise
+
+
+def _as_forwarded(turn: Turn, guard: Guard) -> Turn:
+    """The turn with numbers masked as the policy says."""
+    masked = [guard.mask(message.text)[0] for message in turn.messages]
+    if all(text == message.text for text, message in zip(masked, turn.messages, strict=True)):
+        return turn
+    pairs = zip(turn.messages, masked, strict=True)
+    return replace(turn, messages=tuple(replace(m, text=text) for m, text in pairs))

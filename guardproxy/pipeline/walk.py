@@ -1,16 +1,20 @@
 """Runs stages in order, keeps the trace, honours shadow mode, and says what a failed look means."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from guardproxy.core.finding import Check, Failed, Finding
+from guardproxy.core.kept import Kept
 from guardproxy.core.message import Turn
 from guardproxy.core.trace import Decision, Step, Trace
 from guardproxy.core.verdict import Allow, Escalate, Redirect, Verdict
+from guardproxy.pipeline.likeness import likeness
 from guardproxy.stages.stage import Side, Stage
 
+ALIKE = 2048  # traces kept: with the longest texts about 20 MB, with usual ones a tenth
+UNSEEN = (Check.FAIL_OPEN, Check.FAIL_CLOSED)  # looks that failed: the next turn looks again
 DEADLINE = 2.0  # seconds one stage may look; a local look takes milliseconds
 
 
@@ -28,9 +32,28 @@ class Walk:
     shadow: bool
     clock: Callable[[], float]
     deadline: float | None = DEADLINE
+    _seen: Kept[Hashable, Trace] = field(
+        init=False, repr=False, compare=False, default_factory=lambda: Kept(ALIKE)
+    )  # a copy of a walk starts with none
 
     async def run(self, turn: Turn, *, through: bool = False) -> Trace:
-        """The steps up to the first decision that ends the walk; all of them when `through`."""
+        """The steps up to the first decision that ends the walk; all of them when `through`.
+
+        For a turn that was judged before, word for word and in the same state, the steps it had
+        then; `through` always looks anew.
+        """
+        key = None if through else likeness(turn)
+        seen = self._seen.get(key) if key is not None else None
+        if seen is not None:
+            return seen
+        trace = await self._steps(turn, through=through)
+        if key is not None and not any(step.decision.check in UNSEEN for step in trace.steps):
+            steps = tuple(replace(step, took=0.0) for step in trace.steps)
+            self._seen.put(key, Trace(steps))
+        return trace
+
+    async def _steps(self, turn: Turn, *, through: bool) -> Trace:
+        """Stage after stage."""
         steps: list[Step] = []
         for stage in self.stages:
             started = self.clock()

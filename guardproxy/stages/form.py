@@ -61,6 +61,11 @@ class Canary:
 _NOT_LETTERS = re.compile(r"[^a-z]+")
 
 
+_LEAK = Decision(
+    verdict=Redirect("output.prompt"), check=Check.HIT, findings=(Finding("form", "prompt"),)
+)
+
+
 class Form:
     """Trims and masks what can be mended, refuses what cannot."""
 
@@ -94,11 +99,14 @@ class Form:
             self._canary.is_in(answer),
         )
 
+    def leak(self, text: str) -> Decision | None:
+        """What it means when a text holds the prompt's own word, None when it does not."""
+        return _LEAK if text and self._canary.is_in(text) else None
+
     def decide(self, evidence: Shape, turn: Turn) -> Decision:
         """A foreign link or a secret is refused; a number is masked, a long answer cut."""
         if evidence.leaked:
-            finding = Finding("form", "prompt")
-            return Decision(verdict=Redirect("output.prompt"), check=Check.HIT, findings=(finding,))
+            return _LEAK
         if evidence.secret is not None:
             finding = Finding("form", "never", quote=evidence.secret)
             return Decision(

@@ -52,9 +52,10 @@ class Handover:
 
     def hear(self, turn: Turn) -> Heard:
         """Listen without waiting: admission needs to know it before the store is asked."""
-        asked = self._listener.wants_person(turn.text)
+        text = turn.text
+        asked = self._listener.wants_person(text)
         offered = self._offered(turn)
-        accepted = offered if offered and self._listener.affirms(turn.text) else None
+        accepted = offered if offered and self._listener.affirms(text) else None
         return Heard(asked, accepted)
 
     def _offered(self, turn: Turn) -> str | None:

@@ -1,5 +1,6 @@
 """Is this an attempt to take over the prompt?"""
 
+import asyncio
 from typing import Protocol
 
 from guardproxy.core.finding import Check, Finding
@@ -7,6 +8,8 @@ from guardproxy.core.message import Turn
 from guardproxy.core.trace import Decision
 from guardproxy.core.verdict import Allow, Escalate, Redirect, Verdict
 from guardproxy.policy.compiled import Policy
+
+INLINE = 10_000  # characters: some 10 ms; a longer look would hold up other turns
 
 
 class InjectionReader(Protocol):
@@ -34,7 +37,10 @@ class Injection:
 
     async def gather(self, turn: Turn) -> tuple[Finding, ...]:
         """Read everything new, tool results included: they can carry an attempt too."""
-        return self._reader.injection(turn.carried)
+        text = turn.carried
+        if len(text) > INLINE:
+            return await asyncio.to_thread(self._reader.injection, text)
+        return self._reader.injection(text)
 
     def decide(self, evidence: tuple[Finding, ...], turn: Turn) -> Decision:  # noqa: ARG002
         """Any finding is a hit."""

@@ -1,10 +1,15 @@
 """What is remembered of conversations, and who may speak: two scripts, one round trip each."""
 
 import json
-from dataclasses import asdict, fields
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from guardproxy.core.ledger import Closing, Limit, Said, Ticket
+import orjson
+
+from guardproxy.core.errors import StoreError
+from guardproxy.core.ledger import Case, Closing, Limit, Said, Ticket
 from guardproxy.core.message import Count, Line, Memory, Role
 from guardproxy.core.phases import NEXT, Move, Phase
 from guardproxy.store import keys
@@ -15,15 +20,22 @@ SPOKEN = 40  # lines of a transcript: what a colleague reads before answering
 HISTORY_KEPT = 86_400  # seconds: WhatsApp's own customer-service window
 REPLY_KEPT = 86_400  # seconds: a reply that could not be sent for a day is no reply any more
 
-ASKED = {phase: after for (phase, move), after in NEXT.items() if move is Move.ASK}
+ASKED = {str(phase): str(after) for (phase, move), after in NEXT.items() if move is Move.ASK}
 
 
 class Conversations:
     """The store as the pipeline sees it."""
 
-    def __init__(self, connection: Connection) -> None:
-        """`connection` is shared with the rest of the store."""
+    def __init__(
+        self,
+        connection: Connection,
+        lost: Callable[[str, StoreError], None] = lambda _turn, _error: None,
+    ) -> None:
+        """`connection` is shared with the rest of the store. `lost` is told of a turn whose
+        closing was on its way when the store went.
+        """
         self._connection = connection
+        self._lost = lost
 
     async def admit(self, ticket: Ticket) -> Memory:
         """Count a turn and recall its conversation. StoreError when there was no answer."""
@@ -39,52 +51,21 @@ class Conversations:
         }  # fmt: skip
         places = _places(ticket)
         windows = [_window(ticket, limit) for limit in limits]
-        raw = await self._connection.run("admit", [*places, *windows], [json.dumps(asked)])
-        return _memory(json.loads(raw), ticket)
+        raw = await self._connection.run("admit", [*places, *windows], [packed(asked)])
+        return _memory(orjson.loads(raw), ticket)
 
     async def close_turn(self, closing: Closing) -> str | None:
         """Write down how a turn ended; the id of its conversation's open case, if any."""
-        remembered = closing.conversation is not None
-        # not asdict of it all: that copies the whole record, a fifth of a turn's time
-        told = {one.name: getattr(closing, one.name) for one in fields(closing)} | {
-            "case": asdict(closing.case) if closing.case is not None else None,
-            "limits": None,
-            "remembered": remembered,
-            "replies": closing.to_send,
-            "reply": closing.reply,
-            "lines": [json.dumps([line.role, line.text, *line.ids]) for line in closing.lines],
-            "said": [json.dumps([s.who, s.text, s.at, s.by]) for s in closing.said if s.text],
-            "spoken_most": SPOKEN,
-            "asked": ASKED,
-            "keep": int(closing.keep),
-            "history_most": LINES,
-            "history_keep": HISTORY_KEPT,
-            "reply_keep": REPLY_KEPT,
-        }
-        told.pop("record")
-        told = {key: value for key, value in told.items() if value is not None or key == "now"}
-        if closing.case is not None and closing.case.sla is None:
-            told["case"].pop("sla")
-        shard = keys.shard(closing.business)
-        case = closing.case.id if closing.case else ""
-        places = [
-            *_places(closing),
-            keys.reply(closing.business, closing.turn),
-            keys.case(shard, case),
-            keys.cases(shard),
-            keys.transcript(closing.business, closing.talk or "-"),
-            keys.deliveries(shard),
-            *(
-                _window(closing, limit)
-                for limit in closing.limits
-                if limit.of == "tokens" or closing.failed
-            ),
-        ]
-        args = [
-            json.dumps(told), json.dumps(closing.record), keys.case(shard, ""),
-            keys.delivery(shard, ""),
-        ]  # fmt: skip
+        places, args = _closed(closing)
         return await self._connection.run("close", places, args) or None
+
+    async def leave_turn(self, closing: Closing) -> None:
+        """The same where nothing of it is needed now: the caller does not wait for the answer.
+        StoreError when the store is known to be lost; what is lost later is told to `lost`.
+        """
+        places, args = _closed(closing)
+        lost = partial(self._lost, closing.turn)
+        await self._connection.leave("close", places, args, lost)
 
     async def say_instead(self, closing: Closing, text: str, said: Said) -> None:
         """Other words for a turn that was closed a moment ago and has not been answered yet."""
@@ -95,6 +76,70 @@ class Conversations:
             line = json.dumps([said.who, said.text, said.at, said.by])
             place = keys.transcript(closing.business, closing.talk)
             await self._connection.do("RPUSH", place, line)
+
+
+def _closed(closing: Closing) -> tuple[list[str], list[str | bytes]]:
+    """The keys and arguments of a turn's closing."""
+    told: dict[str, Any] = {
+        "business": closing.business,
+        "turn": closing.turn,
+        "person": closing.person,
+        "conversation": closing.conversation,
+        "verdict": closing.verdict,
+        "rule": closing.rule,
+        "keep": int(closing.keep),
+        "off_topic": closing.off_topic,
+        "offered": closing.offered,
+        "language": closing.language,
+        "disclosed": closing.disclosed,
+        "case": _case(closing.case) if closing.case is not None else None,
+        "opted_out": closing.opted_out,
+        "spent": closing.spent,
+        "failed": closing.failed,
+        "reply": closing.reply,
+        "replies": closing.to_send,
+        "resume_after": closing.resume_after,
+        "remembered": closing.conversation is not None,
+        "lines": [json.dumps([line.role, line.text, *line.ids]) for line in closing.lines],
+        "talk": closing.talk,
+        "said": [json.dumps([s.who, s.text, s.at, s.by]) for s in closing.said if s.text],
+        "spoken_most": SPOKEN,
+        "asked": ASKED,
+        "history_most": LINES,
+        "history_keep": HISTORY_KEPT,
+        "reply_keep": REPLY_KEPT,
+    }
+    # the script takes what is missing for nothing; the clock alone is told to be the store's
+    told = {key: value for key, value in told.items() if value is not None} | {"now": closing.now}
+    shard = keys.shard(closing.business)
+    places = [
+        *_places(closing),
+        keys.reply(closing.business, closing.turn),
+        keys.case(shard, closing.case.id if closing.case else ""),
+        keys.cases(shard),
+        keys.transcript(closing.business, closing.talk or "-"),
+        keys.deliveries(shard),
+        *(
+            _window(closing, limit)
+            for limit in closing.limits
+            if limit.of == "tokens" or closing.failed
+        ),
+    ]
+    rows = keys.case(shard, ""), keys.delivery(shard, "")
+    return places, [packed(told), packed(closing.record), *rows]
+
+
+def _case(case: Case) -> dict[str, Any]:
+    """A case without what it does not have."""
+    return {key: value for key, value in asdict(case).items() if value is not None}
+
+
+def packed(value: Any) -> bytes:
+    """JSON for the store; what only the standard library can write (half characters), by it."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()
 
 
 def _places(of: Ticket | Closing) -> list[str]:

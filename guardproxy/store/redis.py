@@ -8,7 +8,7 @@ Rule 3: while the store is lost, calls fail at once; one a second is let through
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from guardproxy.core.errors import SettingsError, StoreError
+from guardproxy.store.batch import Argument, Batches
 
 DEADLINE = 0.2  # seconds; a script takes 0.1 ms, and an answer is promised within 0.3 s
 SLICES = 4  # of the deadline: see `within`
@@ -97,6 +98,13 @@ async def within(seconds: float) -> AsyncIterator[None]:
             timers[-1].cancel()
 
 
+def _told(lost: Callable[[StoreError], None], answer: "asyncio.Future[Any]") -> None:
+    """Tell of an answer that did not come."""
+    error = StoreError("stopped") if answer.cancelled() else answer.exception()
+    if isinstance(error, StoreError):
+        lost(error)
+
+
 class Connection:
     """Runs commands and scripts, or raises StoreError in time."""
 
@@ -106,15 +114,24 @@ class Connection:
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._look_at: float | None = None  # when the next call may look at a lost store
+        # a cluster's scripts go to many nodes: there each is a call of its own
+        self._batches = (
+            Batches(self._client, deadline=partial(within, DEADLINE), lost=self._lost, up=self._up)
+            if isinstance(self._client, Redis)
+            else None
+        )
 
     @property
     def up(self) -> bool:
         """Whether the last call got an answer."""
         return self._look_at is None
 
-    async def run(self, name: str, keys: Sequence[str], args: Sequence[str | float]) -> Any:
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """One script of `scripts/`."""
         text, digest = script(name)
+        if self._batches is not None:
+            self._admit()
+            return await self._batches.ask(text, digest, keys, args)
 
         async def call() -> Any:
             try:
@@ -124,9 +141,31 @@ class Connection:
 
         return await self._guarded(call)
 
+    async def leave(
+        self, name: str, keys: Sequence[str], args: Sequence[Argument],
+        lost: Callable[[StoreError], None],
+    ) -> None:  # fmt: skip
+        """One script whose answer nobody needs: it is on its way before the caller goes on, and
+        every later call sees what it did. `lost` is told when the store did not answer.
+        """
+        if self._batches is None:
+            try:
+                await self.run(name, keys, args)
+            except StoreError as error:
+                lost(error)
+            return
+        self._admit()
+        text, digest = script(name)
+        answer = self._batches.ask(text, digest, keys, args)
+        answer.add_done_callback(partial(_told, lost))
+
     async def do(self, command: str, *args: str | float, at: Any = None) -> Any:
-        """One plain command; `at`: one of the `nodes`, else wherever its key lies."""
+        """One plain command; `at`: one of the `nodes`, else wherever its key lies. It sees what
+        every script asked before it has done.
+        """
         where = {} if at is None else {"target_nodes": at}
+        if self._batches is not None:
+            await self._batches.settled()
 
         async def call() -> Any:
             return await self._client.execute_command(command, *args, **where)
@@ -148,11 +187,18 @@ class Connection:
                 async with within(DEADLINE):
                     answer = await call()
             except (RedisError, OSError, TimeoutError) as error:
-                self._look_at = self._clock() + PAUSE
-                message = f"the store did not answer: {type(error).__name__}: {error}"
-                raise StoreError(message) from error
-            self._look_at = None
+                raise self._lost(error) from error
+            self._up()
             return answer
+
+    def _lost(self, error: Exception) -> StoreError:
+        """Open the circuit; what callers are told."""
+        self._look_at = self._clock() + PAUSE
+        return StoreError(f"the store did not answer: {type(error).__name__}: {error}")
+
+    def _up(self) -> None:
+        """Close the circuit."""
+        self._look_at = None
 
     def _admit(self) -> None:
         """Fail at once while the store is lost, but let one call a second look."""
@@ -164,7 +210,9 @@ class Connection:
         self._look_at = self._clock() + PAUSE
 
     async def close(self) -> None:
-        """Close the connections, those to Sentinels too."""
+        """Close the connections, those to Sentinels too, when what was asked is answered."""
+        if self._batches is not None:
+            await self._batches.close()
         await self._client.aclose()
         pool = getattr(self._client, "connection_pool", None)
         if isinstance(pool, SentinelConnectionPool):

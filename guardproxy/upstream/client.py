@@ -9,6 +9,7 @@ field, header or redirect chooses one.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, hdrs
 
@@ -70,7 +71,8 @@ class Upstream:
         self._took = took
         self._session = session
         self._backends = tuple(backend for backend in backends if backend.url)
-        self._waits = waits or Waits()
+        self._waits = waits = waits or Waits()
+        self._connecting = ClientTimeout(total=None, sock_connect=waits.connect, sock_read=None)
         self.api = api
 
     async def post(self, path: str, body: Make, headers: Mapping[str, str] | None = None) -> Reply:
@@ -119,15 +121,12 @@ class Upstream:
         headers: Mapping[str, str],
     ) -> Reply:  # fmt: skip
         """One request. _Momentary when it may be made again."""
-        waits = self._waits
         try:
-            async with asyncio.timeout(waits.first_byte):
+            async with asyncio.timeout(self._waits.first_byte):
                 response = await self._session.request(
-                    method, backend.url.rstrip("/") + path, data=body or None,
-                    allow_redirects=False,
-                    headers=self._headers(backend, headers),
-                    timeout=ClientTimeout(total=None, sock_connect=waits.connect,
-                                          sock_read=None),
+                    method, backend.url.rstrip("/") + path, data=_data(body),
+                    allow_redirects=False, headers=self._headers(backend, headers),
+                    timeout=self._connecting,
                 )  # fmt: skip
         except (TimeoutError, ClientError, OSError) as error:
             late = isinstance(error, TimeoutError)
@@ -153,17 +152,17 @@ class Upstream:
     async def _read(self, response: ClientResponse) -> bytes:
         """The whole body, a deadline between any two bytes. It has begun: no second try."""
         chunks: list[bytes] = []
-        size = 0
+        size, idle = 0, self._waits.idle
+        loop = asyncio.get_running_loop()
         try:
-            while True:
-                async with asyncio.timeout(self._waits.idle):
-                    chunk = await response.content.readany()
-                if not chunk:
-                    return b"".join(chunks)
-                chunks.append(chunk)
-                size += len(chunk)
-                if size > MOST:
-                    raise UpstreamError("the LLM backend's answer is too long")
+            async with asyncio.timeout(idle) as limit:
+                while chunk := await response.content.readany():
+                    chunks.append(chunk)
+                    size += len(chunk)
+                    if size > MOST:
+                        raise UpstreamError("the LLM backend's answer is too long")
+                    limit.reschedule(loop.time() + idle)
+            return b"".join(chunks)
         except TimeoutError as error:
             message = "the LLM backend fell silent in the middle of its answer"
             raise UpstreamError(message, status=504) from error
@@ -189,6 +188,11 @@ class Upstream:
         if status in MOMENTARY and not (status == 429 and not after.isdigit()):
             raise _Momentary(meant, wait)
         raise meant
+
+
+def _data(body: bytes) -> bytes | BytesIO | None:
+    """A body as aiohttp takes it without holding up the loop: long ones in pieces."""
+    return BytesIO(body) if len(body) > 1 << 20 else body or None  # aiohttp warns from 1 MiB on
 
 
 def _name(error: Exception) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import socket
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -137,3 +139,17 @@ def test_main_says_errors_in_one_line(monkeypatch, capsys, elsewhere):
         cli.main()
     assert caught.value.code == 2
     assert "GUARDPROXY_UPSTREAM_URL" in capsys.readouterr().err
+
+
+def test_doctor_says_where_the_vocabulary_is_to_go(run, elsewhere, monkeypatch):
+    monkeypatch.delenv("TIKTOKEN_CACHE_DIR", raising=False)
+    done = run("doctor", "--fetch-vocab")
+    assert done.exit_code == 1
+    assert "TIKTOKEN_CACHE_DIR" in done.stderr
+
+
+def test_doctor_finds_a_vocabulary_that_is_there(run, elsewhere, monkeypatch):
+    shipped = Path(find_spec("litellm").origin).parent / "litellm_core_utils" / "tokenizers"
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(shipped))
+    done = run("doctor", "--fetch-vocab")
+    assert (done.exit_code, str(shipped) in done.stdout) == (0, True)

@@ -159,3 +159,27 @@ def test_the_verb_makes_lists_and_revokes(tmp_path):
     assert "agent" in run.invoke(app, ["keys", "list", "--file", str(file)]).stdout
     assert run.invoke(app, ["keys", "revoke", "agent", "--file", str(file)]).exit_code == 0
     assert keys.read(file) == {}
+
+
+@pytest.mark.parametrize("path", ["/chat/completions", "/nothing-here"])
+async def test_a_request_keeps_the_name_its_caller_gave_it(rig, path):
+    body = {"model": "m", "messages": [{"role": "user", "content": FAIR}]}
+    named = await rig.post(path, body, policy=WARUNG, headers={"x-request-id": "trace-42/a"})
+    assert named.headers["x-request-id"] == "trace-42/a"
+    other = await rig.post(path, body, policy=WARUNG, headers={"x-request-id": "a b\tc"})
+    assert other.headers["x-request-id"] not in ("", "a b\tc")
+
+
+async def test_the_name_of_a_request_is_in_its_record(rig):
+    await rig.chat(FAIR, policy=WARUNG, headers={"x-request-id": "find-me-7"})
+    assert rig.records[-1]["request"] == "find-me-7"
+    plain = await rig.chat(FAIR, policy=WARUNG)
+    assert plain.headers["x-request-id"] == plain.headers["x-guardproxy-decision"]
+
+
+async def test_a_model_is_asked_for_by_the_name_the_backend_knows(store, tmp_path):
+    async with AsyncExitStack() as stack:
+        rig = await start_rig(stack, store, tmp_path, upstream_models={"fast": "small-7b"})
+        for asked, got in (("fast", "small-7b"), ("slow", "slow")):
+            await rig.chat(FAIR, policy=WARUNG, model=asked)
+            assert rig.stub.calls[-1]["model"] == got

@@ -39,6 +39,9 @@ class Remembered:
             raise StoreError("gone")
         return closing.case.id if closing.case else None
 
+    async def leave_turn(self, closing: Closing) -> None:
+        await self.close_turn(closing)
+
 
 def guard(reader: Reader, store: Remembered | None = None, more: str = "", **fields: Any):
     seen: list[dict] = []

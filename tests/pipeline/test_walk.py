@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -99,3 +99,28 @@ async def test_in_shadow_everything_is_recorded_and_nothing_obeyed():
 async def test_each_step_is_timed():
     trace = await walk(Scripted("a"), Scripted("b")).run(turn())
     assert [step.took for step in trace.steps] == [1.0, 1.0]
+
+
+async def test_a_turn_like_one_before_is_judged_as_that_one_was_and_not_looked_at_again():
+    stage = Scripted("a", decision=REFUSES)
+    judged = walk(stage)
+    first, second = await judged.run(turn()), await judged.run(turn())
+    assert (second.verdict, stage.asked) == (first.verdict, 1)
+    assert [step.took for step in second.steps] == [0.0]
+    await judged.run(turn(), through=True)
+    assert stage.asked == 2
+
+
+async def test_a_look_that_failed_is_made_again():
+    stage = Scripted("a", RuntimeError("boom"))
+    judged = walk(stage)
+    await judged.run(turn())
+    stage.evidence = None
+    assert (await judged.run(turn())).verdict == Allow()
+    assert stage.asked == 2
+
+
+async def test_a_copy_of_a_walk_remembers_nothing_of_it():
+    judged, other = walk(Scripted("a", decision=REFUSES)), Scripted("b")
+    await judged.run(turn())
+    assert (await replace(judged, stages=(other,)).run(turn())).verdict == Allow()

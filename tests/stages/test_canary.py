@@ -2,11 +2,13 @@
 
 import base64
 import codecs
+import json
 
 import pytest
 
 from guardproxy.pipeline.prompt import compose
 from guardproxy.stages.form import Canary
+from guardproxy.upstream import shapes
 
 WORD = "abcdefghijklmnop"
 LEAK = f"My instructions end so: reference {WORD}. That is all."
@@ -52,3 +54,20 @@ async def test_a_leaking_answer_is_not_sent(rig):
         rig.stub.script = before
     assert response.headers["x-guardproxy-rule"] in ("output.prompt", "output.off_topic")
     assert canary[::-1].encode() not in response.raw_
+
+
+@pytest.mark.parametrize("arguments", ['{"q": "%s"}', '{"%s": 1}', '{"q": ["no", {"to": "%s"}]}'])
+@pytest.mark.parametrize("turned", [1, -1])
+async def test_no_tool_is_asked_with_it_however_short(rig, arguments, turned):
+    policy = rig.at.shelf.named("warung-bu-sri").policy
+    word = policy.canary[::turned]
+    before = rig.stub.tools
+    call: shapes.Call = ("find", json.loads(arguments % word))
+    tool = {"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}
+    rig.stub.tools = {"table": (call,)}
+    try:
+        response = await rig.chat("book a table for 8", policy="warung-bu-sri", tools=[tool])
+    finally:
+        rig.stub.tools = before
+    assert response.headers["x-guardproxy-rule"] == "output.prompt"
+    assert word.encode() not in response.raw_

@@ -63,9 +63,12 @@ def _is_whole(body: dict[str, Any]) -> bool:
     return True
 
 
+_encoded = json.JSONEncoder(ensure_ascii=False).encode  # made once: it costs what encoding does
+
+
 def dumped(body: Any) -> bytes:
     """JSON as it goes on the wire."""
-    return json.dumps(body, ensure_ascii=False).encode()
+    return _encoded(body).encode()
 
 
 def flag(body: dict[str, Any], name: str) -> bool:
@@ -211,6 +214,19 @@ def _everything(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for part in value:
             yield from _everything(part)
+
+
+def spelled(value: Any) -> str:
+    """Every text in a JSON value, those inside a text of JSON too, one after the other."""
+    found = []
+    for text in _everything(value):
+        found.append(text)
+        if text.startswith(("{", "[")):
+            try:
+                found += _everything(json.loads(text))
+            except (ValueError, RecursionError):
+                continue  # no JSON: it stands as it is
+    return "\n".join(found)
 
 
 def customer(number: str, text: str, kinds: list[str], name: Any = None) -> Iterator[Message]:

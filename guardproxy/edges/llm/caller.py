@@ -1,6 +1,7 @@
 """Who calls: keys, the policy a key is bound to, the person and the conversation it speaks for."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from guardproxy.edges.llm import keys
 from guardproxy.edges.llm.keys import Key, Keys
 from guardproxy.pipeline.guard import Guard, for_audience
 from guardproxy.pipeline.shelf import Shelf
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/+=-]{0,127}\Z")  # as gateways and traces write them
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Callers:
         return Caller(key.id, key)
 
 
+@lru_cache(maxsize=1024)
 def _is_local(address: str | None) -> bool:
     """Whether an address is this machine's own."""
     try:
@@ -90,6 +94,12 @@ def guard_for(shelf: Shelf, caller: Caller, named: str | None) -> Guard:
 def named_person(request: web.Request, body_says: str | None) -> str | None:
     """The person a request speaks for: the header before the body."""
     return request.headers.get("x-guardproxy-user", "").strip() or body_says
+
+
+def request_id(request: web.Request) -> str:
+    """The caller's own name for a request, "" for none that can be told again."""
+    given = request.headers.get("x-request-id", "")
+    return given if _NAME.match(given) else ""
 
 
 def customer_words(request: web.Request) -> str | None:

@@ -29,6 +29,7 @@ from guardproxy.edges.llm.dialect import Asked, Body, Mend, Told, Words
 SURFACE = "chat"
 SPOKEN_BY = "openai"
 PATH = "/chat/completions"
+TALK = "messages"
 DONE = b"data: [DONE]\n\n"
 SAID = ("content", "refusal")  # what a customer reads of a message
 THOUGHT = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "audio")
@@ -56,6 +57,7 @@ def read(raw: bytes) -> Asked:
             *new,
         ),
         context=tuple(_context(messages[:last])),
+        older=last,
         person=person(body),
         stream=flag(body, "stream"),
         usage=isinstance(options, dict) and bool(options.get("include_usage")),
@@ -167,7 +169,9 @@ def _said(choice: Body) -> Iterator[str]:
     yield "\n".join(text for text in said if text).strip()
     rest = [text for field in message if field not in (*SAID, "tool_calls", "function_call")
             for text in prose_of([message[field]])]  # fmt: skip
-    calls = [*(message.get("tool_calls") or ()), {"function": message.get("function_call") or {}}]
+    calls = list(message.get("tool_calls") or ())
+    if message.get("function_call"):
+        calls.append({"function": message["function_call"]})
     for call in calls:
         function = call.get("function") or call.get("custom") or {}
         rest += prose_of(function.get("arguments") or function.get("input") or "")

@@ -21,6 +21,7 @@ class Asked:
     body: Body
     messages: tuple[Message, ...]
     context: tuple[Line, ...]
+    older: int = 0  # how many of the body's items came before what is new
     person: str | None = None  # whom the body says it speaks for
     stream: bool = False
     usage: bool = True  # whether a stream ends with the usage
@@ -67,6 +68,7 @@ class Dialect(Protocol):
     SURFACE: str  # what its turns are called in records
     SPOKEN_BY: str  # the value of `UPSTREAM_API` that speaks it
     PATH: str  # its path below the base URL
+    TALK: str  # where its requests list what was said
 
     def read(self, raw: bytes) -> Asked:
         """A request's body."""

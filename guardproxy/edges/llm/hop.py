@@ -4,7 +4,7 @@ Text leaves only when it has been checked: streams are held, comments keep them 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
@@ -15,15 +15,17 @@ from guardproxy.core.identity import person_key
 from guardproxy.core.message import Message, Turn
 from guardproxy.core.verdict import Allow, Rewrite
 from guardproxy.edges.llm import answers, sse
-from guardproxy.edges.llm.body import dumped
+from guardproxy.edges.llm.body import dumped, spelled
 from guardproxy.edges.llm.caller import (
     Caller,
     Callers,
     customer_words,
     guard_for,
     named_person,
+    request_id,
 )
 from guardproxy.edges.llm.dialect import Asked, Body, Dialect, Told, Words
+from guardproxy.edges.llm.history import standing
 from guardproxy.pipeline.answer import Answer
 from guardproxy.pipeline.ending import Outcome
 from guardproxy.pipeline.guard import Guard
@@ -32,6 +34,8 @@ from guardproxy.pipeline.turn import run_turn
 from guardproxy.upstream.client import Upstream
 
 ALIVE = 5.0  # seconds without a byte before a comment is sent; proxies cut at 30 or 60
+CALLS = (b'"arguments"', b'"tool_use"', b'"input"')  # an answer that asks tools has one of them
+TOLD = ("choices", "output", "content")  # what an answer is; the rest echoes what was asked
 # Headers of the caller's that the backend needs to read the body as it is meant.
 PASSED = ("anthropic-version", "anthropic-beta", "openai-beta", "idempotency-key", "x-request-id")
 
@@ -55,6 +59,7 @@ class Hop:
     clock: Callable[[], float]
     new_id: Callable[[], str]
     people: People
+    models: Mapping[str, str] = field(default_factory=dict)  # a caller's name for one -> its own
     alive: float = ALIVE
 
 
@@ -90,6 +95,7 @@ async def converse(request: web.Request, hop: Hop, dialect: Dialect) -> web.Stre
     )  # fmt: skip
     turn = await _as_on_whatsapp(_turn(request, hop, exchange), exchange, hop)
     exchange.guard = guard.for_person(turn.person)
+    exchange.asked = await standing(asked, turn, dialect.TALK, guard)
     if asked.stream:
         return await _streamed(request, hop, exchange, turn)
     outcome = await _run(turn, exchange, hop)
@@ -133,6 +139,7 @@ def _turn(request: web.Request, hop: Hop, exchange: Exchange) -> Turn:
         person=person,
         conversation=person_key(hop.secret, talk) if talk else person,
         caller=exchange.caller.id,
+        request=request_id(request),
         counted=counted,
     )
 
@@ -157,13 +164,16 @@ async def _run(turn: Turn, exchange: Exchange, hop: Hop) -> Outcome | UpstreamEr
 
     async def model(_turn: Turn, prompt: str) -> Answer:
         def body(name: str) -> bytes:
-            return dialect.forwarded(asked, prompt, lambda text: guard.mask(text)[0], name)
+            named = name or hop.models.get(asked.model, "")
+            return dialect.forwarded(asked, prompt, lambda text: guard.mask(text)[0], named)
 
         reply = await hop.upstream.post(dialect.PATH, body, exchange.passed)
         exchange.raw, exchange.came_streamed = reply.body, "event-stream" in reply.content_type
         read = dialect.joined if exchange.came_streamed else dialect.told
         told = exchange.told = read(reply.body)
-        return Answer(told.text, told.tokens, told.texts)
+        called = any(mark in reply.body for mark in CALLS)
+        beside = spelled([told.answer.get(key) for key in TOLD]) if called else ""
+        return Answer(told.text, told.tokens, told.texts, beside)
 
     try:
         return await run_turn(turn, guard, model)

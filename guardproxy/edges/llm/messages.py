@@ -31,6 +31,7 @@ from guardproxy.edges.llm.dialect import Asked, Body, Mend, Told, Words
 SURFACE = "messages"
 SPOKEN_BY = "anthropic"
 PATH = "/messages"
+TALK = "messages"
 LONGEST = 1024  # tokens of an answer we ask for ourselves: a long chat message has 300
 RESULTS = ("tool_result", "search_result", "mcp_tool_result", "web_search_tool_result")
 KINDS = {
@@ -56,6 +57,7 @@ def read(raw: bytes) -> Asked:
             *(m for i in range(last, len(messages)) for m in _message(i, messages[i])),
         ),
         context=tuple(_context(messages[:last])),
+        older=last,
         person=person(body),
         stream=flag(body, "stream"),
         structured=_structured(body),

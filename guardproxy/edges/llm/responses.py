@@ -30,6 +30,7 @@ from guardproxy.edges.llm.responses_stream import LAST
 SURFACE = "responses"
 SPOKEN_BY = "openai"
 PATH = "/responses"
+TALK = "input"
 MARK = "\n\n"  # between the scope prompt and the caller's own instructions
 
 
@@ -50,6 +51,7 @@ def read(raw: bytes) -> Asked:
             *(m for i in range(last, len(items)) for m in _message(i, items[i])),
         ),
         context=tuple(_context(items[:last])),
+        older=last,
         person=person(body),
         stream=flag(body, "stream"),
         structured=_structured(body),
