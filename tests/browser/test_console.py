@@ -215,15 +215,18 @@ async def test_hostile_words_stay_words(desk):
     for text in HOSTILE:
         await chat(desk, f"{text} please")
     await say(phone, HOSTILE[0])
-    await say(phone, "human please <b onmouseover=alert(7)>")
+    await expect(phone.locator("li.me").last.locator("small b")).to_be_visible()
+    await say(phone, "human please")
     console = await desk.open(f"{desk.console}/#/live")
     for text in HOSTILE:
         await console.locator(".item", has_text=text).first.click()
         await expect(console.locator(".panel .said").first).to_contain_text(text)
     await console.goto(f"{desk.console}/#/inbox")
     await console.locator(".item").first.click()
-    await expect(console.locator(".panel .talk")).to_contain_text("<b onmouseover")
-    assert await console.locator("#app b, #app img:not([alt=''])").count() == 0
+    await expect(console.locator(".panel .talk")).to_contain_text(HOSTILE[0])
+    assert (
+        await console.locator("#app [onerror], #app [onload], #app img:not([alt=''])").count() == 0
+    )
     await console.get_by_role("button", name="Resolve").click()
     await expect(console.get_by_text("Nobody waits")).to_be_visible()
 
