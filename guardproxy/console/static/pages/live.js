@@ -98,7 +98,7 @@ function Explained({ id, marked }) {
       <dt>${t("when")}</dt><dd>${moment(told.row.at)}, ${told.row.overhead_ms.toFixed(1)} ms, ${told.row.surface}</dd>
       <dt>${t("decision")}</dt><dd><code>${told.row.id}</code></dd>
     </dl>
-    ${told.line && html`<p class="dim">${told.file}:${told.line}</p><pre class="source" tabindex="0"><code>${told.source}</code></pre>`}
+    ${told.line && html`<p class="dim">${told.file.split("/").pop()}:${told.line}</p><pre class="source" tabindex="0"><code>${told.source}</code></pre>`}
     <h3>${t("steps")}</h3>
     <${Steps} steps=${told.steps} />
     <div class="row"><button type="button" onClick=${() => go("try", told.row.business, { say: told.row.text ?? "" })}>${t("try_this")}</button></div>

@@ -34,7 +34,7 @@ const Why = ({ line, saved, save }) => {
       <dt>${t("language")}</dt><dd>${told.language}</dd>
       <dt>${t("policy")}</dt><dd>${told.policy}</dd>
     </dl>
-    ${told.line && html`<p class="dim break">${told.file}:${told.line}</p><pre class="source" tabindex="0"><code>${told.source}</code></pre>`}
+    ${told.line && html`<p class="dim break">${told.file.split("/").pop()}:${told.line}</p><pre class="source" tabindex="0"><code>${told.source}</code></pre>`}
     ${told.nearest.length > 0 && html`<h3>${t("nearest")}</h3>
       <ul class="plain near">${told.nearest.map((one, n) => html`<li key=${n}><span class="number">${one.likeness.toFixed(2)}</span> ${one.text}</li>`)}
         ${told.resembles && html`<li><span class="dim">${t("resembles")}</span> <code>${told.resembles}</code></li>`}</ul>`}
