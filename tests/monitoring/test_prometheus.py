@@ -75,7 +75,7 @@ def test_no_label_comes_from_a_customer_or_a_model():
     named = {
         label for metric in vars(Metrics()).values() for label in getattr(metric, "_labelnames", ())
     }
-    assert found | named <= {"policy", "surface", "verdict", "rule", "stage", "outcome", "mode", "kind", "category",
+    assert found | named <= {"policy", "surface", "verdict", "rule", "stage", "outcome", "mode", "kind", "category", "what",
                              "result", "le"}  # fmt: skip
 
 
