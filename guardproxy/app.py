@@ -27,6 +27,7 @@ from guardproxy.detectors.reading import Reading
 from guardproxy.detectors.scope_model.model import ScopeModel
 from guardproxy.detectors.tokens import counter
 from guardproxy.edges.admin import health
+from guardproxy.edges.admin.listener import Parts, listener, must_be_closed
 from guardproxy.edges.llm import routes as llm
 from guardproxy.edges.llm.caller import Callers
 from guardproxy.edges.llm.hop import Hop
@@ -42,6 +43,7 @@ from guardproxy.keeping import (
 )
 from guardproxy.listening import background, in_api_shape, listen, numbered, told_to_stop
 from guardproxy.observe import log
+from guardproxy.observe.figures import History
 from guardproxy.observe.metrics import ALARMS, KINDS, Metrics
 from guardproxy.people.desk import Desk
 from guardproxy.pipeline.calling import Caller
@@ -57,9 +59,9 @@ from guardproxy.store.embedded import Embedded
 from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
 from guardproxy.upstream.client import Backend, Upstream, Waits
+from guardproxy.watching import Console
 
 BODY = 4 << 20  # bytes of one request: Meta's largest webhook is 3 MiB, prompts stay below
-LOOPBACK = ("127.", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,13 +224,12 @@ class Running:
 @asynccontextmanager
 async def running(
     settings: Settings, options: Options, url: str, *, worker: Path | None = None,
-    extra: Sequence[web.RouteDef] = (), watch: Sequence[Observe] = (), own: Embedded | None = None,
+    watch: Sequence[Observe] = (), own: Embedded | None = None,
 ) -> AsyncIterator[Running]:  # fmt: skip
     """Everything up and listening; closed in order on the way out.
 
-    `url`: the store's. `worker`: the socket of a worker's admin listener. `extra`: more admin
-    routes. `own`: an embedded store to mind. Raises what refuses a start: PolicyError,
-    SettingsError, WeightsError, OSError.
+    `url`: the store's. `worker`: the socket of a worker's admin listener. `own`: an embedded store
+    to mind. Raises what refuses a start: PolicyError, SettingsError, WeightsError, OSError.
     """
     secret = secret_key(settings)
     async with AsyncExitStack() as stack:
@@ -280,14 +281,19 @@ async def running(
         public = web.Application(client_max_size=BODY, middlewares=[in_api_shape])
         public.on_response_prepare.append(numbered)
         public.add_routes([*llm.routes(hop), *mail])
-        admin = _admin_app(settings, program, shelf, extra)
+        console = Console(connection, shelf, metrics, desk)
+        program.watch.append(console.feed.note)
+        admin = _watched(program, shelf, console, named=worker is None)
         group = await stack.enter_async_context(background())
         group.create_task(mind(own, log.event))
         group.create_task(bridge.run())
         group.create_task(courier.run())
+        group.create_task(console.run())
+        if worker is None:
+            group.create_task(admin.history.run())
         group.create_task(_reload_on_change(shelf, program, callers))
         at = await listen(stack, public, options.listen, share=worker is not None)
-        admin_at = await listen(stack, admin, worker or options.admin)
+        admin_at = await listen(stack, admin.app, worker or options.admin)
         log.event(
             "serving", public=at, admin=admin_at, policies=[g.policy.ref for g in shelf.guards]
         )
@@ -340,23 +346,30 @@ async def _judge(settings: Settings, metrics: Metrics, stack: AsyncExitStack) ->
     return made
 
 
-def _admin_app(
-    settings: Settings, program: Program, shelf: Shelf, extra: Sequence[web.RouteDef]
-) -> web.Application:
-    """The admin listener's application."""
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The admin listener's application, and the history that it draws."""
+
+    app: web.Application
+    history: History
+
+
+def _watched(program: Program, shelf: Shelf, console: Console, *, named: bool) -> Watched:
+    """The admin listener; `named` False: on a worker's socket."""
+    settings = program.settings
     token = settings.admin_token.get_secret_value()
-    host = program.options.admin[0]
-    if not token and not host.startswith(LOOPBACK):
-        message = f"the admin listener on {host} is open to others: set GUARDPROXY_ADMIN_TOKEN"
-        raise SettingsError(message)
-    app = web.Application(middlewares=[health.gate(token)])
+    must_be_closed(token, program.options.admin[0])
 
     async def figures() -> bytes:
         program.metrics.store_up.set(program.connection.up)
         return program.metrics.text(settings.metrics_dir or None)
 
-    app.add_routes([*health.routes(partial(program.examine, shelf), figures), *extra])
-    return app
+    history = History(figures, time.time)
+    parts = Parts(
+        token=token, clock=time.monotonic, examine=partial(program.examine, shelf),
+        figures=figures, history=history, named=named,
+    )  # fmt: skip
+    return Watched(listener(parts, console.operations), history)
 
 
 async def _reload_on_change(shelf: Shelf, program: Program, callers: Callers) -> None:

@@ -4,17 +4,23 @@ import asyncio
 import shutil
 import sys
 import tempfile
+import time
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector, web
+from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
+from prometheus_client.multiprocess import mark_process_dead
 
 from guardproxy import app
 from guardproxy.core.errors import SettingsError
 from guardproxy.edges.admin import health
+from guardproxy.edges.admin.listener import Parts, listener, must_be_closed
+from guardproxy.edges.admin.passing import passed_on
 from guardproxy.keeping import mind
+from guardproxy.listening import background
 from guardproxy.observe import log
+from guardproxy.observe.figures import History
 from guardproxy.observe.metrics import Metrics
 from guardproxy.settings import Settings, environment
 from guardproxy.store.embedded import Embedded
@@ -87,6 +93,8 @@ async def _worker(
             refused.append(number)
             return
         log.event("worker_died", worker=number, code=code)
+        # its gauges go, its counters stay
+        mark_process_dead(process.pid, str(home))  # type: ignore[no-untyped-call]
         (home / f"{number}.sock").unlink(missing_ok=True)
         await asyncio.sleep(PAUSE)
 
@@ -94,19 +102,24 @@ async def _worker(
 async def _admin(
     stack: AsyncExitStack, settings: Settings, options: app.Options, home: Path
 ) -> None:
-    """The admin listener for all workers."""
+    """The admin listener for all workers: figures of its own, the rest by whichever answers."""
     metrics = Metrics()
     token = settings.admin_token.get_secret_value()
-    if not token and not options.admin[0].startswith(app.LOOPBACK):
-        message = f"the admin listener on {options.admin[0]} is open: set GUARDPROXY_ADMIN_TOKEN"
-        raise SettingsError(message)
+    must_be_closed(token, options.admin[0])
 
     async def figures() -> bytes:
         return metrics.text(str(home))
 
-    admin = web.Application(middlewares=[health.gate(token)])
-    admin.add_routes(health.routes(partial(_examine, options.workers, home, token), figures))
-    await app.listen(stack, admin, options.admin)
+    history = History(figures, time.time)
+    parts = Parts(
+        token=token, clock=time.monotonic, history=history, figures=figures,
+        examine=partial(_examine, options.workers, home, token),
+    )  # fmt: skip
+    sockets = [home / f"{number}.sock" for number in range(options.workers)]
+    passing = await stack.enter_async_context(passed_on(sockets, token))
+    await app.listen(stack, listener(parts, extra=passing), options.admin)
+    group = await stack.enter_async_context(background())
+    group.create_task(history.run())
 
 
 async def _examine(workers: int, home: Path, token: str) -> health.Report:

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import ClientSession, web
 
 from guardproxy.demo.graph import FakeGraph
+from guardproxy.edges.admin import pages
 from guardproxy.edges.whatsapp.signature import signature
 
 CUSTOMER = "15550100123"  # a number of the range that is kept free for fiction
@@ -31,10 +32,17 @@ class Phone:
     verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
     count: int = 0
 
-    def routes(self) -> list[web.RouteDef]:
+    def app(self) -> web.Application:
         """The page, and what it asks for."""
+        app = web.Application()
+        app.on_response_prepare.append(pages.keep_to_itself)
+        app.add_routes(self._routes())
+        return app
+
+    def _routes(self) -> list[web.RouteDef]:
+        """The page's files, what it shows, what is typed."""
         return [
-            web.get("/", self._page),
+            *pages.files(resources.files("guardproxy.demo") / "phone", ""),
             web.get("/phone/state", self._state),
             web.post("/phone/say", self._say),
         ]
@@ -43,10 +51,6 @@ class Phone:
         """Remember what the guard decided."""
         kept = ("verdict", "rule", "score", "topic", "steps", "overhead_ms")
         self.verdicts[record["id"]] = {key: record.get(key) for key in kept}
-
-    async def _page(self, _request: web.Request) -> web.Response:
-        page = (resources.files("guardproxy.demo") / "phone.html").read_text("utf-8")
-        return web.Response(text=page, content_type="text/html")
 
     async def _state(self, _request: web.Request) -> web.Response:
         sends = [

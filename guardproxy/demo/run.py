@@ -4,6 +4,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +21,14 @@ from guardproxy.upstream.stub import Stub
 
 SECRET = "demo-app-secret"  # noqa: S105  signs what the phone page sends to this machine
 PLAIN = "warung-bu-sri"  # the business behind /v1 without a name
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What runs, and where the phone is."""
+
+    at: app.Running
+    phone: str
 
 
 async def run_demo(*, upstream: str, port: int, admin_port: int) -> None:
@@ -42,8 +51,8 @@ async def run_demo(*, upstream: str, port: int, admin_port: int) -> None:
 @asynccontextmanager
 async def demo(
     upstream: str, port: int, admin_port: int, url: str, home: str
-) -> AsyncIterator[app.Running]:
-    """The demo's parts, running."""
+) -> AsyncIterator[Demo]:
+    """The demo's parts, running; ports that are taken give way to free ones."""
     async with AsyncExitStack() as stack:
         graph = FakeGraph()
         session = await stack.enter_async_context(ClientSession())
@@ -61,11 +70,12 @@ async def demo(
         phone = Phone(graph=graph, session=session, secret=SECRET, clock=time.time, numbers={})
         at = await _start(stack, settings, (port, admin_port), url, phone)
         phone.webhook = f"{at.public}/whatsapp/webhook"
+        phone_at = await listen_near(stack, phone.app(), admin_port)
         guards = sorted(at.shelf.guards, key=lambda guard: guard.policy.name != PLAIN)
         for guard in guards:
             for number in guard.policy.whatsapp.numbers if guard.policy.whatsapp else ():
                 phone.numbers[number] = guard.policy.business.name
-        yield at
+        yield Demo(at, phone_at)
 
 
 async def _start(
@@ -79,10 +89,21 @@ async def _start(
         )  # fmt: skip
         try:
             return await stack.enter_async_context(
-                app.running(settings, options, url, extra=phone.routes(), watch=[phone.watch])
+                app.running(settings, options, url, watch=[phone.watch])
             )
         except SettingsError:
             if port == 0 and admin == 0:
+                raise
+    raise AssertionError  # the loop returns or raises
+
+
+async def listen_near(stack: AsyncExitStack, page: web.Application, port: int) -> str:
+    """The phone on the port after the console's, or on a free one when that is taken."""
+    for wanted in (port + 1 if port else 0, 0):
+        try:
+            return await app.listen(stack, page, ("127.0.0.1", wanted))
+        except SettingsError:
+            if not wanted:
                 raise
     raise AssertionError  # the loop returns or raises
 
@@ -93,12 +114,14 @@ def policies() -> Path:
     return packed if packed.is_dir() else Path(__file__).parents[2] / "policies"
 
 
-def _welcome(at: app.Running, upstream: str) -> list[str]:
+def _welcome(demo: Demo, upstream: str) -> list[str]:
     """What a newcomer needs to know, one line each."""
+    at = demo.at
     lines = [
         "",
         "guardproxy is up. The model behind it answers anything; the guard does not.",
-        f"  phone     {at.admin}/",
+        f"  phone     {demo.phone}/",
+        f"  console   {at.admin}/",
         f"  LLM API   {at.public}/v1",
     ]
     lines += [f"            {at.public}/t/{name}/v1" for name in at.shelf.names]
@@ -106,6 +129,3 @@ def _welcome(at: app.Running, upstream: str) -> list[str]:
     if upstream:
         lines.append(f"  LLM       {upstream}")
     return [*lines, "Ctrl-C stops it; nothing is kept.", ""]
-
-
-__all__ = ["demo", "policies", "run_demo", "web"]

@@ -168,7 +168,10 @@ def _closing(ended: Ended, guard: Guard, said: _Said) -> Closing:
     record = record_of(
         turn, policy, verdict, ended.trace, language=said.language, overhead=ended.overhead
     )
-    record["text"] = kept_text(turn.text, guard)
+    tokens = spent(turn, ended.answer, guard)
+    record |= {"text": kept_text(turn.text, guard), "tokens": tokens}
+    if ended.answer is not None and not isinstance(verdict, Allow):
+        record["draft"] = kept_text(ended.answer.text, guard)  # what was refused, for a test of it
     return Closing(
         business=turn.business,
         turn=turn.id,
@@ -189,7 +192,7 @@ def _closing(ended: Ended, guard: Guard, said: _Said) -> Closing:
         case=_case(ended, guard, said),
         opted_out=_opted(ended, guard),
         limits=policy.limits,
-        spent=spent(turn, ended.answer, guard),
+        spent=tokens,
         to_send=own,
         reply=spoken(said.reply, ended) if own else None,
         resume_after=policy.escalation.resume_after,

@@ -17,10 +17,15 @@ from guardproxy.policy.load import homeless_trials, shared_names
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One policy file: the guard made of it last, and why its newest state is not served."""
+    """One policy file: the guard made of it last, and why its newest state is not served.
+
+    `text`: the file as it was then; `before`: what was served before that, "" when nothing was.
+    """
 
     guard: Guard
     stale: str = ""
+    text: str = ""
+    before: str = ""
 
 
 class Shelf:
@@ -67,6 +72,16 @@ class Shelf:
         """Policy name -> why the file on disk is not the one served; {} when all is well."""
         return {p.guard.policy.name: p.stale for p in self._places.values() if p.stale}
 
+    def texts(self, name: str) -> tuple[str, str]:
+        """A policy's file as it is served, and as it was served before; "" for what never was."""
+        found = (p for p in self._places.values() if p.guard.policy.name == name)
+        return next(((place.text, place.before) for place in found), ("", ""))
+
+    def source(self, name: str, line: int) -> str:
+        """A line of a policy's file as it is served, "" when there is no such line."""
+        lines = self.texts(name)[0].splitlines()
+        return lines[line - 1] if 0 < line <= len(lines) else ""
+
     def named(self, name: str) -> Guard | None:
         """The guard of a policy."""
         return self._by_name.get(name)
@@ -91,7 +106,7 @@ class Shelf:
         faults: list[Fault] = []
         for path in paths:
             try:
-                self._places[path] = Place(await self._ready(path))
+                self._places[path] = await self._ready(path)
             except PolicyError as error:
                 faults.extend(error.faults)
         faults += homeless_trials(self.policies)
@@ -120,31 +135,32 @@ class Shelf:
         """One file of a refresh."""
         place = self._places.get(path)
         if not present and place is not None:
-            self._places[path] = Place(place.guard, f"{path}: the file is gone")
+            self._places[path] = replace(place, stale=f"{path}: the file is gone")
             return [f"{path}: the file is gone"]
         try:
-            self._places[path] = Place(await self._ready(path, place))
+            self._places[path] = await self._ready(path, place)
         except (GuardproxyError, OSError) as error:
             if place is not None:
-                self._places[path] = Place(place.guard, str(error))
+                self._places[path] = replace(place, stale=str(error))
             return [str(error)]
         return []
 
-    async def _ready(self, path: Path, place: Place | None = None) -> Guard:
+    async def _ready(self, path: Path, place: Place | None = None) -> Place:
         """A guard that has passed its self-test; the present one when nothing has changed."""
         policy = self._load(path)
+        text = _text(path)
         others = [p.guard.policy for other, p in self._places.items() if other != path]
         clashes = shared_names([*others, policy])
         if clashes:
             raise PolicyError(tuple(clashes))
         if place is not None and place.guard.policy == policy:
-            return place.guard
+            return replace(place, stale="", text=text)
         guard = await self._make(policy)
         failed = await selftest(guard)
         if failed:
             message = f"{path}: the self-test failed: {'; '.join(failed)}"
             raise SelfTestError(message)
-        return guard
+        return Place(guard, text=text, before=place.text if place else "")
 
     def _index(self) -> None:
         """Look-ups by name and number, replaced at once."""
@@ -173,6 +189,11 @@ class Shelf:
         people = frozenset(self._key(one) for one in rival.policy.trial.people)
         policy = replace(rival.policy, whatsapp=guard.policy.whatsapp)
         return replace(guard, trial=Trial(guard=replace(rival, policy=policy), people=people))
+
+
+def _text(path: Path) -> str:
+    """A file that has been loaded, so it is text."""
+    return path.read_text("utf-8")
 
 
 class SelfTestError(GuardproxyError):

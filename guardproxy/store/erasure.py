@@ -91,7 +91,7 @@ def _is_theirs(name: str, theirs: _Theirs) -> bool:
         return rest.rpartition("|")[2] in theirs.conversations
     if kind == "dlv":
         return rest.partition(":")[0] in theirs.cases
-    if kind in ("reply", "send"):
+    if kind in ("reply", "send", "mark"):
         return last.partition(".")[0] in theirs.turns
     return kind == "seen" and bool(theirs.digits) and theirs.digits in _number_in(last)
 

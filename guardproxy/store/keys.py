@@ -47,6 +47,16 @@ def decision(tag: str, turn: str) -> str:
     return f"{tag}:dec:{turn}"
 
 
+def mark(tag: str, turn: str) -> str:
+    """What a person thinks of a decision."""
+    return f"{tag}:mark:{turn}"
+
+
+def feed() -> str:
+    """The latest decisions of all businesses: ids only."""
+    return "feed"
+
+
 def reply(business: str, turn: str) -> str:
     """What is to be sent for a turn, and how far that has come."""
     return f"{shard(business)}:reply:{turn}"

@@ -131,15 +131,19 @@ class People:
             keys.budget(business, number),
             keys.rate(business, number) + ":app",
         ]
-        month = f"{datetime.now(UTC) if now is None else datetime.fromtimestamp(now, UTC):%Y-%m}"
         args: list[str | float] = [
             "agent" if agent else "own", kind, PAIR, REFILL, EACH_SECOND, IN_THE_APP, WINDOW,
-            month, "" if now is None else f"{now:.3f}",
+            month_of(now), "" if now is None else f"{now:.3f}",
         ]  # fmt: skip
         why, figure = await self._connection.run("send", places, args)
         if why == "ok":
             return Leave("ok", month=int(float(figure)))
         return Leave(why, wait=float(figure))
+
+    async def sent_this_month(self, business: str, number: str) -> int:
+        """Service messages a number has sent this month."""
+        name = f"{keys.budget(business, number)}:{month_of(None)}"
+        return int(await self._connection.do("GET", name) or 0)
 
     async def revoke(self, business: str, person: str, message: str) -> bool:
         """Take a message out of what is remembered of a conversation."""
@@ -176,3 +180,8 @@ class People:
         await self._connection.do("HINCRBY", key, "asks", 1)
         await self._connection.do("EXPIRE", key, 30 * 86_400)
         return name
+
+
+def month_of(now: float | None) -> str:
+    """The month a budget is counted in, by UTC; `now`: seconds since 1970, None for the present."""
+    return f"{datetime.now(UTC) if now is None else datetime.fromtimestamp(now, UTC):%Y-%m}"

@@ -26,7 +26,7 @@ from tests.conftest import APP_SECRET, POLICIES, ROOT
 
 POLICY = "warung-bu-sri"
 FAIR = "booking meja 8 orang"  # an example of that policy: in scope whatever the model
-PATIENCE = 60.0  # seconds for a start on a machine that is busy with other things
+PATIENCE = 120.0  # seconds for a start on a machine that is busy with other things
 
 
 def free_port() -> int:

@@ -64,6 +64,7 @@ def routes(hook: Webhook) -> list[web.RouteDef]:
         if lost is not None:
             return lost
         hook.wake()
+        hook.seen("webhook", "accepted")
         return web.Response()
 
     return [web.get(PATH, handshake, allow_head=False), web.post(PATH, receive)]
