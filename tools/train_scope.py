@@ -24,7 +24,8 @@ from tools.scope.corpus import Business
 
 PACKAGE = Path("guardproxy/detectors/scope_model")
 FOLDS = 4  # for scores of trades a net has not seen
-SEED = 11
+SEED = int(__import__("os").environ.get("SEED", "11"))
+MEMBERS = {"question": 3, "answer": 2}  # of a committee: a fourth gave nothing more
 CENTRE_FROM = 4000  # texts: enough for a stable mean
 
 
@@ -38,7 +39,8 @@ def main() -> None:
     ask.add_argument("--steps", type=int, default=1500)
     ask.add_argument("--folds", type=int, default=FOLDS, help="0: keep the old calibration")
     ask.add_argument("--rounds", type=int, default=1, help="folds that are really held out once")
-    ask.add_argument("--sides", default="q,a", help="questions, answers, or both")
+    ask.add_argument("--sides", default="question,answer")
+    ask.add_argument("--members", type=int, help="of each committee")
     ask.add_argument("--out", type=Path, default=PACKAGE)
     args = ask.parse_args()
     torch.set_num_threads(1)
@@ -55,17 +57,24 @@ def main() -> None:
     others = corpus.public(args.utterances, rng) if args.utterances else []
     print(f"{len(ours)} businesses of {len({b.group for b in ours})} trades, {len(others)} public")
     names = sorted({name for one in args.encoders.split(",") for name in one.split("-")})
-    made = {"use": encoders.UseEncoder, "e5": encoders.E5Encoder}
     library = {"general": corpus.archetypes(lines), "fair": raw["fair"]}
     listed = [t for part in ("general", "fair") for _, t in libraries.named(library, part)]
     texts = table.texts_of([*ours, *others]) | set(listed)
-    tables = {name: table.Vectors(name, made[name](), texts) for name in names}
+    tables = {name: _vectors(name, texts) for name in names}
     _write_library(library, listed, tables, ours, args.out)
     for one in args.encoders.split(","):
         chosen = tuple(one.split("-"))
         lib = libraries.load(chosen, args.out)
         every = [table.ready(b, [tables[n] for n in chosen], lib) for b in [*ours, *others]]
         _train(chosen, every, lib, args)
+
+
+def _vectors(name: str, texts: set[str]) -> table.Vectors:
+    """Every text's vector; those of e5 depend on our adapter, and so does the name of the cache."""
+    if name == "use":
+        return table.Vectors(name, encoders.UseEncoder(), texts)
+    e5 = encoders.E5Encoder()
+    return table.Vectors(f"{name}-{e5.digest}", e5, texts)
 
 
 def _write_library(
@@ -87,33 +96,31 @@ def _write_library(
 
 def _train(chosen: tuple[str, ...], every: list, lib: libraries.Library, args) -> None:
     """Both sides for one set of encoders: scores of unseen trades, then the nets on all."""
-    name = "-".join(chosen)
-    parts: dict[str, np.ndarray] = {}
-    nets = {}
-    path = args.out / f"head-{name}.npz"
-    if path.exists():  # what is not trained now stays
-        with np.load(path) as old:
-            parts = heads.full({k: old[k] for k in old.files})
-    for side, sides in (("q", 1), ("a", 2)):
+    for sides, side in enumerate(("question", "answer"), 1):
         if side not in args.sides.split(","):
             continue
+        name = f"{side}-{'-'.join(chosen)}"
+        print(name, flush=True)
         steps = args.steps if sides == 1 else args.steps // 2
-        print(f"{name} {side}", flush=True)
+        seeds = [SEED + n for n in range(args.members or MEMBERS[side])]
+        parts: dict[str, np.ndarray] = {"rest": 0.0, "fair": np.linspace(-5, 5, 11), "even": 0.0}
         if args.folds:
-            parts |= _calibrated(side, sides, every, lib, steps, (args.folds, args.rounds))
-        nets[side] = net.fit(every, lib, sides=sides, steps=steps, seed=SEED)
-        parts |= net.arrays(nets[side], side)
-        parts.setdefault(f"{side}_rest", np.asarray(0.0))
-    small = heads.small(parts)
-    np.savez_compressed(path, **small)
-    print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
-    if "q" in nets:
-        _same(nets["q"], every, lib, parts)
+            parts = _calibrated(side, every, lib, steps, seeds, (args.folds, args.rounds))
+        nets = [net.fit(every, lib, sides=sides, steps=steps, seed=seed) for seed in seeds]
+        for member, one in enumerate(nets):
+            parts |= net.arrays(one, member)
+        path = args.out / f"{name}.npz"
+        np.savez_compressed(path, **heads.small(parts))
+        print(f"{path}: {path.stat().st_size / 1024:.0f} KiB")
+        if sides == 1:
+            _same(nets, every, lib, parts)
 
 
-def _calibrated(side: str, sides: int, every: list, lib, steps: int, plan: tuple[int, int]) -> dict:
+def _calibrated(side: str, every: list, lib, steps: int, seeds: list[int],
+                plan: tuple[int, int]) -> dict:  # fmt: skip
     """Scores of trades not trained on: how good they are, and where thresholds lie."""
     folds, rounds = plan
+    sides = 1 if side == "question" else 2
     ours = [r for r in every if r.business.own]
     groups = sorted({r.business.group for r in ours})
     random.Random(SEED).shuffle(groups)
@@ -121,18 +128,19 @@ def _calibrated(side: str, sides: int, every: list, lib, steps: int, plan: tuple
     rows = []
     for number in range(rounds):
         seen = [r for r in every if fold.get(r.business.group) != number]
-        one = net.fit(seen, lib, sides=sides, steps=steps, seed=SEED + number, quiet=True)
+        nets = [net.fit(seen, lib, sides=sides, steps=steps, seed=seed, quiet=True)
+                for seed in seeds]  # fmt: skip
         for r in ours:
             if fold[r.business.group] == number and (sides == 1 or r.answers):
                 items = r.business.queries if sides == 1 else r.business.answers
-                rows += zip(items, net.scores(one, r, sides), strict=True)
+                rows += zip(items, net.scores(nets, r, sides), strict=True)
     rows, rest = _joined(rows)
     _figures(side, rows)
     kinds = {"lines", "sounds_like", "complaints", "example", "short"} if sides == 1 else {"answer"}
     fair = np.sort([s for item, s in rows if item.kind in kinds])
     off = np.sort([s for item, s in rows if item.off and item.kind not in ("elsewhere", "same")])
-    return {f"{side}_rest": np.asarray(rest), f"{side}_fair": np.quantile(fair, np.linspace(0, 1, 2001)),
-            f"{side}_even": np.asarray([_even(fair, off)])[0:1].reshape(())}  # fmt: skip
+    return {"rest": rest, "fair": np.quantile(fair, np.linspace(0, 1, 2001)),
+            "even": _even(fair, off)}  # fmt: skip
 
 
 def _joined(rows: list) -> tuple[list, float]:
@@ -169,22 +177,25 @@ def _figures(side: str, rows: list) -> None:
           + " ".join(f"{k} {v:.3f}" for k, v in shares.items()), flush=True)  # fmt: skip
 
 
-def _same(trained, every: list, lib, parts: dict) -> None:
-    """The shipped arithmetic gives what training gave, within 1e-4."""
+def _same(nets: list, every: list, lib, parts: dict) -> None:
+    """The shipped arithmetic gives what training gave, within 1e-4; and in int8 nearly so."""
     r = next(r for r in every if r.business.own)
-    shipped = heads.net({k: np.asarray(v, np.float32) for k, v in parts.items()}, "q")
     lines = tuple(v.numpy() for v in r.lines)
-    general = lib.general_in(shipped.projection)
-    own = support(r.business.lines, lines, shipped.projection, general)
     rows = [i for i, q in enumerate(r.business.queries) if q.skip < 0]
     texts = [r.business.queries[i].text for i in rows]
     vectors = tuple(v.numpy()[rows] for v in r.questions.vectors)
-    here = shipped.logits(features(texts, vectors, own, lib, shipped.projection))
-    both = net.scores(trained, r, 1)[rows]
-    there = np.maximum(both[:, 0], both[:, 1] - float(parts["q_rest"]))
-    gap = float(np.abs(here - there).max())
-    print(f"numpy against torch: {gap:.1e}")
-    if gap > 1e-4:
+    both = net.scores(nets, r, 1)[rows]
+    there = np.maximum(both[:, 0], both[:, 1] - float(parts["rest"]))
+    gaps = []
+    for kept in (parts, heads.full(heads.small(parts))):
+        shipped = heads.unpacked(
+            {k: np.asarray(v, np.float32) for k, v in kept.items()}, "question", ""
+        )
+        own = support(r.business.lines, lines, lib, shipped.projections)
+        here = shipped.logits(features(texts, vectors, own, lib, shipped.projections))
+        gaps.append(float(np.abs(here - there).max()))
+    print(f"numpy against torch: {gaps[0]:.1e}; in int8 {gaps[1]:.2f}")
+    if gaps[0] > 1e-4:
         sys.exit("the shipped arithmetic differs from training's")
 
 

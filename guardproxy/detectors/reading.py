@@ -1,4 +1,4 @@
-"""The scope model as the stages ask it: short texts at once, long ones in a thread."""
+"""The scope model as the stages ask it: what takes a while is read in a thread."""
 
 import asyncio
 from functools import partial
@@ -38,14 +38,22 @@ class Reading:
         text = "\n".join(m.text for m in turn.messages if m.text and m.kind != "tool")
         context = turn.context or turn.recalled.history
         look = partial(self._scope.question, text, context)
-        return look() if len(text) <= INLINE else await asyncio.to_thread(look)
+        quick = len(text) <= INLINE and not self._scope.slow
+        if quick or self._scope.recalls(text, context):
+            return look()
+        return await asyncio.to_thread(look)
 
     async def answer(self, turn: Turn) -> ScopeReading:
         """A reading of the answer, beside the question it answers."""
         answer = turn.answer or ""
         context = turn.context or turn.recalled.history
         look = partial(self._scope.answer, turn.text, answer, context)
-        return look() if len(answer) <= INLINE else await asyncio.to_thread(look)
+        quick = len(answer) <= INLINE and not self._scope.slow
+        return look() if quick else await asyncio.to_thread(look)
+
+    def false_blocks(self, score: float) -> float:
+        """The `scope.false_blocks` from which on this score is off scope."""
+        return self._scope.false_blocks(score)
 
     async def topic(self, turn: Turn) -> str | None:
         """The key of the topic the question is nearest to."""

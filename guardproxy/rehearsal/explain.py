@@ -22,6 +22,8 @@ def explained(judged: Judged, reading: ScopeReading | None, guard: Guard) -> Ite
         yield _step(step)
     if reading is not None:
         yield from _reading(reading)
+    if reading is not None and judged.turn.answer is None:
+        yield from _otherwise(reading, guard)
     if judged.reply:
         yield f"reply  {judged.reply}"
 
@@ -43,6 +45,23 @@ def recalled(record: Mapping[str, Any], place: str) -> Iterator[str]:
     if rival:
         yield f"on trial  {rival['policy']}  {rival['verdict']}  rule {rival['rule'] or '-'}"
     yield f"text  {record.get('text') or '(not kept)'}"
+
+
+def _otherwise(reading: ScopeReading, guard: Guard) -> Iterator[str]:
+    """What would change the scope verdict."""
+    scope = guard.readers.scope
+    share = scope.false_blocks(reading.score)
+    if reading.refuse:
+        yield f"  to let it pass   remove or narrow scope.refuse.{reading.refuse}"
+    elif reading.score >= scope.high:
+        clause = max(reading.clauses, key=lambda c: c[1])[0] if reading.clauses else ""
+        if clause:
+            yield f"  it is the clause {clause!r}"
+        yield (f"  to let it pass   name it among the examples of a topic, or set "
+               f"scope.false_blocks below {share:.2%}")  # fmt: skip
+    else:
+        yield (f"  to refuse it     name it in scope.refuse, or set scope.false_blocks to "
+               f"{min(share, 1):.0%} or more")  # fmt: skip
 
 
 def line_of(rule: str, policy: Policy) -> int:

@@ -139,6 +139,17 @@ def test_explain_says_which_stage_said_what(run, bank):
         assert word in done.stdout, word
 
 
+def test_explain_says_what_would_change_the_verdict(run, bank):
+    refused = run("explain", "write me a python script", "-p", bank).stdout
+    assert "to let it pass   name it among the examples of a topic" in refused
+    fair = run("explain", "what is my balance", "-p", bank).stdout
+    assert "to refuse it     name it in scope.refuse" in fair
+    rider = run(
+        "explain", "block my card please. btw write me a poem about rain", "-p", bank
+    ).stdout
+    assert "it is the clause 'btw write me a poem about rain'" in rider
+
+
 def test_explain_an_answer_with_its_context(run, bank, tmp_path):
     context = tmp_path / "context.json"
     context.write_text('[{"role": "user", "content": "sort a list"}]')

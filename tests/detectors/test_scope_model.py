@@ -27,18 +27,18 @@ def warung():
 
 
 def test_the_shipped_files_are_small_and_hold_no_pickles():
-    for name in ("head-use.npz", "head-use-e5.npz", "adapter.npz"):
-        path = HOME / name
+    for path in (*HOME.glob("question-*.npz"), *HOME.glob("answer-*.npz"), HOME / "adapter.npz"):
+        name = path.name
         assert path.stat().st_size <= 500_000, name
         with np.load(path, allow_pickle=False) as kept:
             assert all(kept[part].dtype.kind in "fiu" for part in kept.files)
 
 
 def test_a_file_that_is_no_head_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "head-use.npz").write_bytes(b"not an archive")
+    (tmp_path / "question-use.npz").write_bytes(b"not an archive")
     monkeypatch.setattr(heads.resources, "files", lambda _package: tmp_path)
-    with pytest.raises(WeightsError, match=r"head-use\.npz"):
-        heads.load(("use",))
+    with pytest.raises(WeightsError, match=r"question-use\.npz"):
+        heads.load("question", ("use",))
 
 
 def test_other_weights_are_refused(tmp_path, monkeypatch):
@@ -119,6 +119,23 @@ def test_what_the_fast_encoder_cannot_read_is_in_doubt_not_off(warung):
 
 def test_the_same_text_is_read_once(warung):
     assert warung.question("menu hari ini apa aja") is warung.question("menu hari ini apa aja")
+
+
+def test_a_committee_says_the_mean_of_its_members():
+    head = heads.load("question", ("use",))
+    rng = np.random.default_rng(1)
+    rows = [rng.normal(size=(5, len(net.mean))).astype(np.float32) for net in head.members]
+    each = [net.outputs(x) for net, x in zip(head.members, rows, strict=True)]
+    general, elsewhere = np.mean(each, axis=0).T
+    assert len(head.members) > 1
+    assert np.allclose(head.logits(rows), np.maximum(general, elsewhere - head.rest))
+
+
+@pytest.mark.parametrize("share", [0.005, 0.01, 0.05])
+def test_a_threshold_says_which_false_blocks_it_stands_for(share):
+    head = heads.load("question", ("use",))
+    assert head.false_blocks(head.threshold(share)) == pytest.approx(share, rel=0.1)
+    assert head.logit(head.score(0.7)) == pytest.approx(0.7)
 
 
 @needs_e5

@@ -214,6 +214,12 @@ def _of_others(one: Business, pool: list, rng: random.Random, most: int) -> list
     return rng.sample(near, min(most, len(near)))
 
 
+def utterances(path: Path) -> list[str]:
+    """The texts of public utterances, with what `public` makes topics of."""
+    rows = [json.loads(line) for line in path.open(encoding="utf-8")]
+    return [text for row in rows for text in (row["text"], row["topic"]) if text]
+
+
 def public(path: Path, rng: random.Random, count: int = 160) -> list[Business]:
     """Businesses made of the intents of public utterances: {text, intent, group, topic, role}."""
     intents: dict[tuple[str, str], list[str]] = defaultdict(list)

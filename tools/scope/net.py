@@ -29,6 +29,7 @@ SMOOTH = 0.003  # labels are right but for a few; more would flatten the top of 
 OUTPUTS = 2  # is it general work? is it somebody else's business?
 BUSINESSES, QUERIES = 20, 44  # of one step; half of the queries are fair
 FORM = 10
+PUBLIC = float(__import__("os").environ.get("PUB", "0.4"))
 ELSEWHERE = ("other", "elsewhere", "same")
 
 
@@ -102,7 +103,7 @@ class ScopeNet(nn.Module):
         text, lines = self.into(side.vectors), self.into(batch.lines)
         general, fair = self.into(self.general), self.into(self.fair)
         near = text @ lines.transpose(1, 2)
-        columns += [pool(near, m) for m in masks]
+        columns += [side.form, *(pool(near, m) for m in masks)]
         to_general, to_fair = text @ general.T, text @ fair.T
         every = torch.ones(1, dtype=torch.bool)
         columns += [pool(to_fair, every.expand_as(to_fair)),
@@ -113,7 +114,7 @@ class ScopeNet(nn.Module):
         share = torch.softmax(SHARP * near.masked_fill(~masks[0], -9.0), dim=-1)
         attended = share @ lines
         joined = torch.cat(list(side.vectors), dim=-1)
-        columns += [RELATION * text * attended, torch.relu(self.alone(joined) * ALONE), side.form]
+        columns += [RELATION * text * attended, torch.relu(self.alone(joined) * ALONE)]
         return torch.cat(columns, dim=-1)
 
     def inputs(self, batch: Batch) -> torch.Tensor:
@@ -228,7 +229,7 @@ def fit(all_of: Sequence[Ready], lib: Library, *, sides: int, steps: int, seed: 
     for step in range(steps):
         chosen = []
         for _ in range(BUSINESSES):
-            r = rng.choice(others if others and rng.random() < 0.25 else ours)
+            r = rng.choice(others if others and rng.random() < PUBLIC else ours)
             chosen.append((r, _rows(r, sides, rng), thinned(r, rng)))
         batch = batch_of(chosen, sides, rng)
         logits = net(batch)
@@ -269,13 +270,14 @@ def whole(r: Ready) -> torch.Tensor:
     return torch.ones(len(r.group), dtype=torch.bool)
 
 
-def scores(net: ScopeNet, r: Ready, sides: int) -> np.ndarray:
-    """The logits of all rows of a business, shape (rows, OUTPUTS)."""
+def scores(nets: Sequence[ScopeNet], r: Ready, sides: int) -> np.ndarray:
+    """What a committee says of all rows of a business, shape (rows, OUTPUTS)."""
+    batch = batch_of([(r, every(r, sides), whole(r))], sides, None)
     with torch.no_grad():
-        return net(batch_of([(r, every(r, sides), whole(r))], sides, None))[0].numpy()
+        return np.mean([net(batch)[0].numpy() for net in nets], axis=0)
 
 
-def arrays(net: ScopeNet, side: str) -> dict[str, np.ndarray]:
+def arrays(net: ScopeNet, member: int) -> dict[str, np.ndarray]:
     """A net's numbers by the names of the head file."""
     parts = {
         "space": net.space.weight.T, "alone": net.alone.weight.T, "alone_bias": net.alone.bias,
@@ -284,4 +286,4 @@ def arrays(net: ScopeNet, side: str) -> dict[str, np.ndarray]:
     }  # fmt: skip
     for i, layer in enumerate(net.layers):
         parts |= {f"layer{i}": layer.weight.T, f"bias{i}": layer.bias}
-    return {f"{side}_{name}": part.detach().numpy() for name, part in parts.items()}
+    return {f"{member}_{name}": part.detach().numpy() for name, part in parts.items()}

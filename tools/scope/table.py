@@ -22,13 +22,8 @@ class Vectors:
     """Every text's vector of one encoder, from the cache where it was encoded before."""
 
     def __init__(self, name: str, encoder: Encoder, texts: Iterable[str]) -> None:
-        """`name` of the encoder; its weights are pinned, so the name is enough of a key."""
-        CACHE.mkdir(parents=True, exist_ok=True)
-        path = CACHE / f"{name}.npz"
-        known: dict[str, np.ndarray] = {}
-        if path.exists():
-            with np.load(path, allow_pickle=False) as kept:
-                known = dict(zip(kept["keys"].tolist(), kept["rows"], strict=True))
+        """`name` of the encoder with the digest of weights of ours."""
+        known = _known(name)
         wanted = {_key(text): text for text in texts}
         missing = sorted((key for key in wanted if key not in known), key=lambda k: len(wanted[k]))
         for start in range(0, len(missing), BATCH):
@@ -37,7 +32,7 @@ class Vectors:
             known.update(zip(part, rows.astype(np.float16), strict=True))
             print(f"  {name}: {start + len(part)} of {len(missing)} encoded", flush=True)
         if missing:
-            np.savez(path, keys=np.array(list(known)), rows=np.stack(list(known.values())))
+            _save(name, known)
         self._row = {key: i for i, key in enumerate(wanted)}
         self.rows = np.stack([known[key] for key in wanted]).astype(np.float32)
 
@@ -48,6 +43,28 @@ class Vectors:
     def index(self, texts: Sequence[str]) -> list[int]:
         """Where the texts stand in `rows`."""
         return [self._row[_key(text)] for text in texts]
+
+
+def keep(name: str, texts: Sequence[str], rows: np.ndarray) -> None:
+    """Put vectors into the cache."""
+    known = _known(name)
+    known.update(zip(map(_key, texts), rows.astype(np.float16), strict=True))
+    _save(name, known)
+
+
+def _known(name: str) -> dict[str, np.ndarray]:
+    """What the cache holds of an encoder, by key of text."""
+    path = CACHE / f"{name}.npz"
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as kept:
+        return dict(zip(kept["keys"].tolist(), kept["rows"], strict=True))
+
+
+def _save(name: str, known: dict[str, np.ndarray]) -> None:
+    """Write an encoder's cache."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    np.savez(CACHE / f"{name}.npz", keys=np.array(list(known)), rows=np.stack(list(known.values())))
 
 
 def _key(text: str) -> str:

@@ -8,7 +8,7 @@ low-rank adaptation: arXiv 2106.09685.
 
 import mmap
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -109,7 +109,7 @@ class E5:
     def __init__(self, path: Path, adapter: Mapping[str, Vectors]) -> None:
         """Unpacks all layers (85 MB, 0.2 s). `adapter` {}: the model as it was published."""
         self._weights = weights = Weights(path)
-        self._layers = [self._layer(weights, f"l{i}", adapter) for i in range(weights.depth)]
+        self.layers = [self._layer(weights, f"l{i}", adapter) for i in range(weights.depth)]
 
     def _layer(self, weights: Weights, name: str, adapter: Mapping[str, Vectors]) -> Layer:
         """One layer with the adapter's additions."""
@@ -128,24 +128,23 @@ class E5:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """One unit vector per text, shape (texts, 384), float32."""
-        weights = self._weights
-        ids = [
-            [weights.begin, *weights.tokenizer(f"query: {text}")[:LONGEST], weights.end]
-            for text in texts
-        ]
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        out = np.zeros((len(texts), weights.width), np.float32)
-        some: list[int] = []
-        for i in [*order, None]:  # None: the last ones
-            if some and (i is None or sum(len(ids[n]) for n in some) + len(ids[i]) > AT_ONCE):
-                out[some] = self._vectors([ids[n] for n in some])
-                some = []
-            if i is not None:
-                some.append(i)
+        ids = [self.pieces(text) for text in texts]
+        out = np.zeros((len(texts), self._weights.width), np.float32)
+        for some in batches([len(one) for one in ids]):
+            states, sizes = self.states([ids[n] for n in some], len(self.layers))
+            pooled = np.add.reduceat(states, np.cumsum(sizes) - sizes, axis=0) / sizes[:, None]
+            out[some] = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
         return out
 
-    def _vectors(self, ids: Sequence[Sequence[int]]) -> Vectors:
-        """The mean of each text's states after the last layer, as a unit vector."""
+    def pieces(self, text: str) -> list[int]:
+        """The ids of a text's pieces, marks included."""
+        weights = self._weights
+        return [weights.begin, *weights.tokenizer(f"query: {text}")[:LONGEST], weights.end]
+
+    def states(self, ids: Sequence[Sequence[int]], depth: int) -> tuple[Vectors, Vectors]:
+        """The states after the first `depth` layers, texts end to end, shape (pieces, 384), and
+        how many pieces each text has.
+        """
         weights = self._weights
         sizes = np.array([len(one) for one in ids])
         ends = np.cumsum(sizes)
@@ -155,11 +154,9 @@ class E5:
         x = x + weights.vector("emb.pos").reshape(-1, weights.width)[places]
         x = x + weights.vector("emb.type")[: weights.width]
         x = self._norm(x, weights.vector("emb.ln.w"), weights.vector("emb.ln.b"))
-        for layer in self._layers:
+        for layer in self.layers[:depth]:
             x = self._block(x, layer, spans)
-        pooled = np.add.reduceat(x, ends - sizes, axis=0) / sizes[:, None]
-        unit: Vectors = pooled / np.linalg.norm(pooled, axis=1, keepdims=True)
-        return unit
+        return x, sizes
 
     def _block(self, x: Vectors, layer: Layer, spans: Spans) -> Vectors:
         """One transformer layer over texts laid end to end."""
@@ -186,6 +183,20 @@ class E5:
         x /= np.sqrt(np.mean(x * x, axis=1, keepdims=True) + self._weights.epsilon)
         normed: Vectors = x * weight + bias
         return normed
+
+
+def batches(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Indices of texts of like size, at most AT_ONCE pieces together (or one long text)."""
+    some: list[int] = []
+    total = 0
+    for i in sorted(range(len(sizes)), key=lambda i: sizes[i]):
+        if some and total + sizes[i] > AT_ONCE:
+            yield some
+            some, total = [], 0
+        some.append(i)
+        total += sizes[i]
+    if some:
+        yield some
 
 
 def _gelu(x: Vectors) -> Vectors:

@@ -1,5 +1,5 @@
-"""What the head sees of a text beside a policy: how near it is to the business's own words, to
-general requests and to what is always fair, in each encoder's space and in one learned space.
+"""What a head sees of a text beside a policy: how near it is to the business's own words, to
+general requests and to what is always fair, in each encoder's space and in a learned one.
 """
 
 from collections.abc import Sequence
@@ -19,67 +19,80 @@ ALONE = 4.0  # the same for the text's own vector
 
 
 @dataclass(frozen=True, slots=True)
+class Space:
+    """A business's lines in one space, and how near they come to each general line."""
+
+    lines: Vectors
+    near_general: Vectors
+
+
+@dataclass(frozen=True, slots=True)
 class Support:
-    """A business in its own words, ready for comparison."""
+    """A business in its own words, ready for comparison: in the encoders' spaces, and in the one
+    that each member of a committee has learned.
+    """
 
     texts: tuple[str, ...]
     group: Vectors  # EXAMPLE, TOPIC, DOES or REFUSE per line
-    parts: Parts
+    plain: tuple[Space, ...]
+    learned: tuple[Space, ...]
     spelling: frozenset[str]
-    near_general: tuple[Vectors, ...]  # per space: how near the business comes to a general line
 
     @property
-    def own(self) -> Vectors:
-        """Which lines say what the business does, as a mask."""
-        mask: Vectors = self.group < REFUSE
-        return mask
+    def masks(self) -> tuple[Vectors, ...]:
+        """Which lines say what the business does, then the lines of each kind."""
+        own = self.group < REFUSE
+        return own, *(self.group == kind for kind in (EXAMPLE, TOPIC, DOES, REFUSE))
 
 
 def support(
-    named: Sequence[tuple[int, str]], parts: Parts, projection: Projection, general: Parts
+    named: Sequence[tuple[int, str]], parts: Parts, library: Library, members: Sequence[Projection]
 ) -> Support:
-    """A business's lines (kind, text) with their vectors; `general`: the library's lines."""
-    spaces = projection.into(parts)
+    """A business's lines (kind, text) with their vectors."""
     group = np.asarray([kind for kind, _ in named])
     own = group < REFUSE
-    near = tuple((g @ s[own].T).max(axis=1) for g, s in zip(general, spaces, strict=True))
-    texts = tuple(text for _, text in named)
-    mine = spelling([text for kind, text in named if kind < REFUSE])
-    return Support(texts, group, spaces, mine, near)
 
+    def space(lines: Vectors, general: Vectors) -> Space:
+        return Space(lines, (general @ lines[own].T).max(axis=1))
 
-def without(sup: Support, line: int, general: Parts) -> Support:
-    """The same business without one of its lines."""
-    keep = np.arange(len(sup.texts)) != line
-    group, parts = sup.group[keep], tuple(part[keep] for part in sup.parts)
-    own = group < REFUSE
-    near = tuple((g @ p[own].T).max(axis=1) for g, p in zip(general, parts, strict=True))
-    texts = tuple(text for i, text in enumerate(sup.texts) if i != line)
-    mine = spelling([t for t, kind in zip(texts, group, strict=True) if kind < REFUSE])
-    return Support(texts, group, parts, mine, near)
+    return Support(
+        texts=tuple(text for _, text in named),
+        group=group,
+        plain=tuple(map(space, parts, library.general)),
+        learned=tuple(space(m.into(parts), library.general_in(m)) for m in members),
+        spelling=spelling([text for kind, text in named if kind < REFUSE]),
+    )
 
 
 def features(
-    texts: Sequence[str], parts: Parts, sup: Support, library: Library, projection: Projection
-) -> Vectors:
-    """The head's input, one row per text. `parts`: the texts' centred vectors per encoder."""
-    spaces = projection.into(parts)
-    columns: list[Vectors] = []
-    masks = [sup.own, *(sup.group == kind for kind in (EXAMPLE, TOPIC, DOES, REFUSE))]
-    general, fair = library.general_in(projection), library.fair_in(projection)
-    for space, lines in enumerate(sup.parts):
-        mine = spaces[space]
-        near = mine @ lines.T
-        columns += [_pooled(near[:, mask]) for mask in masks]
-        to_general = mine @ general[space].T
-        columns += [_pooled(mine @ fair[space].T), _pooled(to_general)]
-        columns.append((_softmax(to_general) @ sup.near_general[space])[:, None])
-    last, own = spaces[-1], sup.parts[-1][sup.own]
-    attended = _softmax(last @ own.T) @ own
+    texts: Sequence[str], parts: Parts, sup: Support, library: Library,
+    members: Sequence[Projection],
+) -> list[Vectors]:  # fmt: skip
+    """Each member's input, one row per text. `parts`: the texts' centred vectors per encoder."""
+    plain = zip(parts, sup.plain, library.general, library.fair, strict=True)
+    shared = [*(_compared(*each, sup.masks) for each in plain), _form(texts, sup, library)]
     joined = np.concatenate(parts, axis=1)
-    alone = np.maximum((joined @ projection.alone + projection.alone_bias) * ALONE, 0)
-    columns += [RELATION * last * attended, alone, _form(texts, sup, library)]
-    return np.concatenate(columns, axis=1).astype(np.float32)
+    rows = []
+    for member, space in zip(members, sup.learned, strict=True):
+        mine = member.into(parts)
+        general, fair = library.general_in(member), library.fair_in(member)
+        own = space.lines[sup.masks[0]]
+        attended = _softmax(mine @ own.T) @ own
+        alone = np.maximum((joined @ member.alone + member.alone_bias) * ALONE, 0)
+        learned = [_compared(mine, space, general, fair, sup.masks), RELATION * mine * attended]
+        rows.append(np.concatenate([*shared, *learned, alone], axis=1).astype(np.float32))
+    return rows
+
+
+def _compared(
+    mine: Vectors, space: Space, general: Vectors, fair: Vectors, masks: tuple[Vectors, ...]
+) -> Vectors:
+    """Texts beside a business, fair and general lines in one space: 22 columns."""
+    near, to_general = mine @ space.lines.T, mine @ general.T
+    columns = [_pooled(near[:, mask]) for mask in masks]
+    columns += [_pooled(mine @ fair.T), _pooled(to_general)]
+    fairness = _softmax(to_general) @ space.near_general
+    return np.concatenate([*columns, fairness[:, None]], axis=1)
 
 
 def _softmax(similar: Vectors) -> Vectors:
@@ -95,8 +108,11 @@ def _pooled(similar: Vectors) -> Vectors:
     if count == 0:
         return np.zeros((len(similar), 3), np.float32)
     top = np.partition(similar, -count, axis=1)[:, -count:]
-    soft = (_softmax(similar) * similar).sum(axis=1)
-    return np.stack([top.max(axis=1), top.mean(axis=1), soft], axis=1)
+    pooled = np.empty((len(similar), 3), np.float32)
+    pooled[:, 0] = top[:, -1] if count == 1 else top.max(axis=1)
+    pooled[:, 1] = top.sum(axis=1) / count
+    pooled[:, 2] = (_softmax(similar) * similar).sum(axis=1)
+    return pooled
 
 
 def _form(texts: Sequence[str], sup: Support, library: Library) -> Vectors:

@@ -53,22 +53,22 @@ class Library:
     centre: Parts
     general_spelling: frozenset[str]
     fair_spelling: frozenset[str]
-    _spaces: dict[tuple[int, str], Parts] = field(default_factory=dict)
+    _spaces: dict[tuple[int, str], Vectors] = field(default_factory=dict)
 
     def centred(self, parts: Sequence[Vectors]) -> Parts:
         """An encoder's vectors each, moved to the library's centre."""
         return tuple(centred(p, c) for p, c in zip(parts, self.centre, strict=True))
 
-    def general_in(self, projection: Projection) -> Parts:
-        """The general lines, in the learned space too."""
+    def general_in(self, projection: Projection) -> Vectors:
+        """The general lines in a learned space."""
         return self._once(projection, "general", self.general)
 
-    def fair_in(self, projection: Projection) -> Parts:
-        """The fair lines, in the learned space too."""
+    def fair_in(self, projection: Projection) -> Vectors:
+        """The fair lines in a learned space."""
         return self._once(projection, "fair", self.fair)
 
-    def _once(self, projection: Projection, part: str, vectors: Parts) -> Parts:
-        """Projected once for each head."""
+    def _once(self, projection: Projection, part: str, vectors: Parts) -> Vectors:
+        """Projected once for each member of a head."""
         key = (id(projection), part)
         if key not in self._spaces:
             self._spaces[key] = projection.into(vectors)

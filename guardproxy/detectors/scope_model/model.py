@@ -4,9 +4,11 @@ The fast encoder reads every text. Where its answer is in doubt, or it does not 
 the slow one reads it too, if it is installed, and the head of both decides.
 """
 
+import ctypes
+import gc
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -45,6 +47,7 @@ CLEARLY = 0.1  # nearer to it than to any line of a topic
 SHORT = 5  # words of a reply that lives on what was asked before
 PATIENCE = 4.0  # logits a short reply may owe to the question it answers
 DOUBT = (-5.0, 4.0)  # logits around the threshold in which the slow encoder is asked as well
+FOREIGN = 1.0  # logits a text owes where the business's own lines are all in other scripts
 DOUBTFUL = 0.1  # logits below the threshold: in doubt, not off
 # Scripts the fast encoder has hardly any words of: it reads all of them alike.
 UNREAD = re.compile("[\u0590-\u05ff\u0900-\u0dff\u1000-\u109f\u1200-\u137f\u1780-\u17ff]")
@@ -52,9 +55,10 @@ UNREAD = re.compile("[\u0590-\u05ff\u0900-\u0dff\u1000-\u109f\u1200-\u137f\u1780
 
 @dataclass(frozen=True, slots=True)
 class Eye:
-    """One head with its encoders and its library."""
+    """The two heads of one set of encoders, with its library."""
 
-    head: heads.Head
+    question: heads.Head
+    answer: heads.Head
     library: libraries.Library
     encoders: tuple[Encoder, ...]
 
@@ -69,7 +73,7 @@ class ScopeModel:
     def __init__(self, eyes: Sequence[Eye]) -> None:
         """`eyes`: the fast one, and the one that is asked in doubt, if any."""
         self.eyes = tuple(eyes)
-        self.rev = "".join(eye.head.digest for eye in eyes)
+        self.rev = "".join(eye.question.digest + eye.answer.digest for eye in eyes)
 
     @classmethod
     def open(cls, wanted: str = "auto") -> "ScopeModel":
@@ -79,9 +83,9 @@ class ScopeModel:
         if "e5" in names:
             made["e5"] = encoders.E5Encoder()
         sets = [names[:count] for count in range(1, len(names) + 1)]
-        return cls(
-            [Eye(heads.load(s), libraries.load(s), tuple(made[name] for name in s)) for s in sets]
-        )
+        eyes = [_eye(s, made) for s in sets]
+        _give_back()
+        return cls(eyes)
 
     @property
     def encoder(self) -> Encoder:
@@ -96,6 +100,21 @@ class ScopeModel:
         named += [(DOES, "", policy.business.does)]
         named += [(REFUSE, r.key, line) for r in policy.refuse for line in (r.about, *r.examples)]
         return PolicyScope(self.eyes, Own(tuple(named)), policy.false_blocks)
+
+
+def _give_back() -> None:
+    """Return to the system what loading left unused: 25 MB with glibc, which would keep it."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _eye(names: tuple[str, ...], made: Mapping[str, Encoder]) -> Eye:
+    """The shipped heads of some encoders."""
+    chosen = tuple(made[name] for name in names)
+    question, answer = heads.load("question", names), heads.load("answer", names)
+    return Eye(question, answer, libraries.load(names), chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,43 +137,41 @@ class Look:
         self._eye = eye
         self._parts = eye.vectors(own.texts)
         self._named = [(kind, text) for kind, _, text in own.lines]
-        head = eye.head
-        self.off = head.threshold(false_blocks)
-        self.low = head.threshold(min(0.5, UNSURE * false_blocks))
-        self.answer_off = head.answer_threshold(false_blocks)
-        self.question_support = self._support(head.question.projection)
+        self.off = eye.question.threshold(false_blocks)
+        self.low = eye.question.threshold(min(0.5, UNSURE * false_blocks))
+        self.answer_off = eye.answer.threshold(false_blocks)
+        self.question_support = self._support(eye.question)
 
     @cached_property
     def answer_support(self) -> Support:
-        """The policy's lines in the answers' space."""
-        return self._support(self._eye.head.answer.projection)
+        """The policy's lines in the answers' spaces."""
+        return self._support(self._eye.answer)
 
-    def _support(self, projection: Projection) -> Support:
-        """The policy's lines in one learned space."""
-        general = self._eye.library.general_in(projection)
-        return support(self._named, self._parts, projection, general)
+    def _support(self, head: heads.Head) -> Support:
+        """The policy's lines in one head's spaces."""
+        return support(self._named, self._parts, self._eye.library, head.projections)
 
     def questions(self, texts: Sequence[str]) -> tuple[Parts, Vectors]:
         """Vectors and logits of what customers write."""
-        net, parts = self._eye.head.question, self._eye.vectors(texts)
-        rows = features(texts, parts, self.question_support, self._eye.library, net.projection)
-        return parts, net.logits(rows)
+        head, parts = self._eye.question, self._eye.vectors(texts)
+        rows = features(texts, parts, self.question_support, self._eye.library, head.projections)
+        return parts, head.logits(rows)
 
     def answer(self, question: str, answer: str) -> float:
         """The logit of an answer beside its question, or of the answer or a paragraph of it by
         itself, whichever is more off: a fair question excuses much, but not an answer that is far
         off whatever was asked.
         """
-        net = self._eye.head.answer
+        head = self._eye.answer
         texts = [answer, answer, *_paragraphs(answer)]
         parts = self._eye.vectors([*texts, question or " "])
         said = tuple(part[:-1] for part in parts)
         asked = tuple(np.repeat(part[-1:], len(texts), axis=0) for part in parts)
         rows = answer_features(
             (texts, said), ([question, *[""] * (len(texts) - 1)], asked),
-            self.answer_support, self._eye.library, net.projection,
+            self.answer_support, self._eye.library, head.projections,
         )  # fmt: skip
-        logits = net.logits(rows)
+        logits = head.logits(rows)
         return float(max(logits[0], logits[1:].max() - ALONE))
 
 
@@ -167,11 +184,10 @@ class PolicyScope:
         self._looks = [Look(eye, own, false_blocks) for eye in eyes]
         self._last = self._looks[-1]  # all scores are told on this one's scale
         self._library = eyes[0].library
-        question, answer = eyes[-1].head.even
-        self._even, self._answer_even = question, answer
-        self.high = heads.score(self._last.off, question)
-        self.low = heads.score(self._last.low, question)
-        self.answer_high = heads.score(self._last.answer_off, answer)
+        self._asked, self._said = eyes[-1].question, eyes[-1].answer
+        self.high = self._asked.score(self._last.off)
+        self.low = self._asked.score(self._last.low)
+        self.answer_high = self._said.score(self._last.answer_off)
         self._kept: OrderedDict[Hashable, ScopeReading] = OrderedDict()
 
     def question(self, text: str, context: Sequence[Line] = ()) -> ScopeReading:
@@ -184,6 +200,19 @@ class PolicyScope:
         if not question:
             question = next((line.text for line in reversed(context) if line.role is Role.USER), "")
         return self._once(("a", question, answer), lambda: self._read_answer(question, answer))
+
+    @property
+    def slow(self) -> bool:
+        """Whether a slow encoder may be asked."""
+        return len(self._looks) > 1
+
+    def recalls(self, text: str, context: Sequence[Line] = ()) -> bool:
+        """Whether a question was read before and costs nothing now."""
+        return ("q", text, _leans(text, context)) in self._kept
+
+    def false_blocks(self, score: float) -> float:
+        """The share of fair messages that a business refuses which refuses from this score on."""
+        return self._asked.false_blocks(self._asked.logit(score))
 
     def _once(self, key: Hashable, read: Callable[[], ScopeReading]) -> ScopeReading:
         """A reading, from memory when the same was read before."""
@@ -213,7 +242,7 @@ class PolicyScope:
         mixed = bool(clause) and logit >= self._last.off and min(clause) < self._last.off
         return replace(
             self._near(vectors, logit),
-            clauses=tuple(zip(parts, (heads.score(c, self._even) for c in clause), strict=True)),
+            clauses=tuple(zip(parts, (self._asked.score(c) for c in clause), strict=True)),
             mixed=mixed,
         )
 
@@ -229,20 +258,25 @@ class PolicyScope:
         doubt = float(logits.max()) - fast.off
         if not DOUBT[0] < doubt < DOUBT[1] and not _is_unread(texts[0]):
             return vectors, logits + (self._last.off - fast.off)
-        return vectors, self._last.questions(texts)[1]
+        logits = self._last.questions(texts)[1]
+        return vectors, logits - FOREIGN if self._is_foreign(texts[0]) else logits
+
+    def _is_foreign(self, text: str) -> bool:
+        """Whether a text is in a script of which the business has not shown a line."""
+        return _is_unread(text) and not any(map(_is_unread, self._own.texts))
 
     def _is_own(self, vector: Vectors) -> bool:
         """Whether a text is one of the policy's own examples, give or take a word: its owner has
         said that it is fair.
         """
         sup = self._looks[0].question_support
-        examples = sup.parts[0][sup.group == EXAMPLE]
+        examples = sup.plain[0].lines[sup.group == EXAMPLE]
         return bool(len(examples)) and float((vector @ examples.T).max()) >= SAME
 
     def _near(self, vector: Vectors, logit: float) -> ScopeReading:
         """A reading with what the text is near to."""
         sup, lib, lines = self._looks[0].question_support, self._library, self._own.lines
-        near = (vector @ sup.parts[0].T)[0]
+        near = (vector @ sup.plain[0].lines.T)[0]
         general = (vector @ lib.general[0].T)[0]
         examples = [i for i, (kind, _, _) in enumerate(lines) if kind == EXAMPLE]
         best = sorted(examples, key=lambda i: -near[i])[:3]  # three show the neighbourhood
@@ -254,7 +288,7 @@ class PolicyScope:
         refused = closest >= REFUSED and closest - ours >= CLEARLY
         off = logit >= self._last.off
         return ScopeReading(
-            score=heads.score(max(logit, self._last.off) if refused else logit, self._even),
+            score=self._asked.score(max(logit, self._last.off) if refused else logit),
             topic=max(named)[1] if named else None,
             refuse=refusal if refused else None,
             archetype=lib.kinds[int(general.argmax())] if off else None,
@@ -274,7 +308,7 @@ class PolicyScope:
         elif _is_unread(answer):  # could not be read: doubt, whatever the number says
             logit = min(logit, fast.answer_off - DOUBTFUL)
         return ScopeReading(
-            score=heads.score(logit, self._answer_even),
+            score=self._said.score(logit),
             archetype="general" if logit >= self._last.answer_off else None,
         )
 
@@ -284,20 +318,29 @@ Texts = tuple[Sequence[str], Parts]
 
 def answer_features(
     answers: Texts, questions: Texts, sup: Support, library: libraries.Library,
-    projection: Projection,
-) -> Vectors:  # fmt: skip
-    """The answer net's input: the answer beside the policy, the same of its question, and how near
-    the two are. An empty question counts as nothing asked.
+    members: Sequence[Projection],
+) -> list[Vectors]:  # fmt: skip
+    """Each member's input: the answer beside the policy, the same of its question, and how near the
+    two are. An empty question counts as nothing asked.
     """
-    mine = features(*answers, sup, library, projection)
-    theirs = features(
-        [text or " " for text in questions[0]], questions[1], sup, library, projection
-    )
+    mine = features(*answers, sup, library, members)
+    shown = [text or " " for text in questions[0]]
+    theirs = features(shown, questions[1], sup, library, members)
     has = np.asarray([[float(bool(text))] for text in questions[0]], np.float32)
-    spaces = zip(projection.into(answers[1]), projection.into(questions[1]), strict=True)
-    both = np.stack([(a * q).sum(axis=1) for a, q in spaces], axis=1)
-    joined: Vectors = np.concatenate([mine, theirs * has, has, both * has], axis=1)
-    return joined.astype(np.float32)
+    plain = [_alike(a, q) for a, q in zip(answers[1], questions[1], strict=True)]
+    return [
+        np.concatenate(
+            [a, q * has, has, *(p * has for p in plain),
+             _alike(member.into(answers[1]), member.into(questions[1])) * has], axis=1,
+        ).astype(np.float32)
+        for a, q, member in zip(mine, theirs, members, strict=True)
+    ]  # fmt: skip
+
+
+def _alike(one: Vectors, other: Vectors) -> Vectors:
+    """The similarity of rows, as a column."""
+    column: Vectors = (one * other).sum(axis=1, keepdims=True)
+    return column
 
 
 def _parts(text: str) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from guardproxy.detectors.scope_model.vectors import Vectors
 
-Parts = tuple[Vectors, ...]  # unit vectors, one array per encoder; the learned space comes last
+Parts = tuple[Vectors, ...]  # unit vectors, one array per encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +17,8 @@ class Projection:
     alone: Vectors
     alone_bias: Vectors
 
-    def into(self, parts: Parts) -> Parts:
-        """The encoders' vectors, and what they are in the learned space."""
+    def into(self, parts: Parts) -> Vectors:
+        """What the encoders' vectors are in the learned space, as unit vectors."""
         moved = np.concatenate(parts, axis=1) @ self.space
-        unit = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
-        return (*parts, unit)
+        unit: Vectors = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+        return unit

@@ -160,7 +160,9 @@ class Live:
         mark = marks.get(record["id"])
         guard = self._shelf.named(record["business"])
         served = guard is not None and guard.policy.ref == record["policy"]
-        line = line_of(record["rule"], guard.policy) if guard and served and record["rule"] else None
+        line = (
+            line_of(record["rule"], guard.policy) if guard and served and record["rule"] else None
+        )
         written = written_of(record, mark)
         return Explained(
             row=Row(**shown("", record, whole=True)),
