@@ -136,6 +136,10 @@ class HeardScope:
         self.looked = ""
         self.low, self.high, self.answer_high = inner.low, inner.high, inner.answer_high
 
+    def false_blocks(self, score: float) -> float:
+        """As the new policy's thresholds go."""
+        return self._inner.false_blocks(score)
+
     async def question(self, turn: Turn) -> ScopeReading:
         """The recorded reading, as long as it holds."""
         row = self._memory.row

@@ -36,6 +36,9 @@ class QuestionReader(Protocol):
     def high(self) -> float:
         """From this score on a text is off scope; between the two it is unsure."""
 
+    def false_blocks(self, score: float) -> float:
+        """The `scope.false_blocks` from which on this score is off scope."""
+
     async def question(self, turn: Turn) -> ScopeReading:
         """One reading of everything new in the turn."""
 
