@@ -189,7 +189,7 @@ def _same(nets: list, every: list, lib, parts: dict) -> None:
     gaps = []
     for kept in (parts, heads.full(heads.small(parts))):
         shipped = heads.unpacked(
-            {k: np.asarray(v, np.float32) for k, v in kept.items()}, "question", ""
+            {k: np.asarray(v, np.float32) for k, v in kept.items()}, ""
         )
         own = support(r.business.lines, lines, lib, shipped.projections)
         here = shipped.logits(features(texts, vectors, own, lib, shipped.projections))

@@ -19,9 +19,8 @@ from guardproxy.detectors.scope_model.vectors import Vectors
 
 # The fair lines of the corpus were written to be hard; ordinary messages, such as the examples that
 # owners give, are refused ten times less often at the same threshold. Customers who write like our
-# lines are then refused up to twice as often as asked, duller ones less. Answers differ less.
+# lines are then refused up to twice as often as asked, duller ones less. The same for answers.
 HARDER = 2.0
-HARDER_SAID = 3.0
 MATRIX = 2  # dimensions
 MAPS = ("_space", "_alone")
 
@@ -102,7 +101,7 @@ def load(side: str, encoders: tuple[str, ...]) -> Head:
         raw = (resources.files("guardproxy.detectors.scope_model") / name).read_bytes()
         with np.load(BytesIO(raw), allow_pickle=False) as kept:
             parts = full({key: kept[key] for key in kept.files})
-        return unpacked(parts, side, hashlib.sha256(raw).hexdigest()[:12])
+        return unpacked(parts, hashlib.sha256(raw).hexdigest()[:12])
     except (KeyError, ValueError, OSError) as error:
         message = f"{name} is not a scope head: {error}; reinstall guardproxy"
         raise WeightsError(message) from error
@@ -128,7 +127,7 @@ def full(parts: Mapping[str, Vectors]) -> dict[str, Vectors]:
     return {k: v * made.get(f"{k}_step", 1.0) for k, v in made.items() if not k.endswith("_step")}
 
 
-def unpacked(parts: Mapping[str, Vectors], side: str, digest: str) -> Head:
+def unpacked(parts: Mapping[str, Vectors], digest: str) -> Head:
     """A head from the arrays of its file."""
     count = sum(name.endswith("_space") for name in parts)
     return Head(
@@ -136,7 +135,7 @@ def unpacked(parts: Mapping[str, Vectors], side: str, digest: str) -> Head:
         rest=float(parts["rest"]),
         fair=np.sort(parts["fair"]),
         even=float(parts["even"]),
-        harder=HARDER if side == "question" else HARDER_SAID,
+        harder=HARDER,
         digest=digest,
     )
 

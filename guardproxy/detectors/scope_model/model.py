@@ -307,6 +307,8 @@ class PolicyScope:
                 logit += self._last.answer_off - fast.answer_off
         elif _is_unread(answer):  # could not be read: doubt, whatever the number says
             logit = min(logit, fast.answer_off - DOUBTFUL)
+        if not question and len(answer.split()) < PROSE:  # "Done." says nothing by itself
+            logit = min(logit, self._last.answer_off - DOUBTFUL)
         return ScopeReading(
             score=self._said.score(logit),
             archetype="general" if logit >= self._last.answer_off else None,
