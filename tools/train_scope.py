@@ -188,9 +188,7 @@ def _same(nets: list, every: list, lib, parts: dict) -> None:
     there = np.maximum(both[:, 0], both[:, 1] - float(parts["rest"]))
     gaps = []
     for kept in (parts, heads.full(heads.small(parts))):
-        shipped = heads.unpacked(
-            {k: np.asarray(v, np.float32) for k, v in kept.items()}, ""
-        )
+        shipped = heads.unpacked({k: np.asarray(v, np.float32) for k, v in kept.items()}, "")
         own = support(r.business.lines, lines, lib, shipped.projections)
         here = shipped.logits(features(texts, vectors, own, lib, shipped.projections))
         gaps.append(float(np.abs(here - there).max()))

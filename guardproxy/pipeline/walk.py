@@ -24,6 +24,7 @@ class Walk:
 
     `on_failure`: what a look that failed leads to. `shadow`: decide and record, never act.
     `clock`: seconds, monotonic, only for timings. `deadline` None: nothing in it can wait.
+    `remembers`: whether a turn like one before has the steps that one had.
     """
 
     side: Side
@@ -32,6 +33,7 @@ class Walk:
     shadow: bool
     clock: Callable[[], float]
     deadline: float | None = DEADLINE
+    remembers: bool = True
     _seen: Kept[Hashable, Trace] = field(
         init=False, repr=False, compare=False, default_factory=lambda: Kept(ALIKE)
     )  # a copy of a walk starts with none
@@ -42,7 +44,7 @@ class Walk:
         For a turn that was judged before, word for word and in the same state, the steps it had
         then; `through` always looks anew.
         """
-        key = None if through else likeness(turn)
+        key = likeness(turn) if self.remembers and not through else None
         seen = self._seen.get(key) if key is not None else None
         if seen is not None:
             return seen

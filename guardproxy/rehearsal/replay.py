@@ -148,7 +148,7 @@ class Replay:
         self._scope = HeardScope(guard.readers.scope, self._memory, made.changed, again)
         readers = heard.readers(guard.readers, guard.policy, self._memory, self._scope)
         walk = build(guard.policy, readers, clock=guard.clock).question
-        self._walk = replace(walk, deadline=None)  # nothing in it waits
+        self._walk = replace(walk, deadline=None, remembers=False)  # nothing waits; rows differ
         self._talks: dict[str, Memory] = {}
         self._drift: dict[str, deque[bool]] = defaultdict(
             lambda: deque(maxlen=self._policy.drift.window)
