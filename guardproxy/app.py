@@ -17,10 +17,9 @@ from aiohttp import ClientSession, TCPConnector, web
 from cryptography.fernet import Fernet
 from watchfiles import awatch
 
-from guardproxy import escalating
+from guardproxy import backends, escalating
 from guardproxy.core.errors import GuardproxyError, PolicyError, SettingsError, StoreError
 from guardproxy.core.identity import known_by
-from guardproxy.detectors import judge as detectors_judge
 from guardproxy.detectors import patterns
 from guardproxy.detectors.lexicon import Lexicon
 from guardproxy.detectors.reading import Reading
@@ -58,7 +57,6 @@ from guardproxy.store.conversations import Conversations
 from guardproxy.store.embedded import Embedded
 from guardproxy.store.people import People
 from guardproxy.store.redis import Connection
-from guardproxy.upstream.client import Backend, Upstream, Waits
 from guardproxy.watching import Console
 
 BODY = 4 << 20  # bytes of one request: Meta's largest webhook is 3 MiB, prompts stay below
@@ -241,7 +239,7 @@ async def running(
             metrics=metrics, conversations=Conversations(connection, partial(_unkept, metrics)),
             watch=list(watch),
             tokens=counter(environment().get("TIKTOKEN_CACHE_DIR", "")),
-            judge=await _judge(settings, metrics, stack),
+            judge=await backends.judge(settings, metrics, stack),
         )  # fmt: skip
         shelf = Shelf(
             program.load, program.guard, default=options.default, key=partial(known_by, secret)
@@ -256,7 +254,7 @@ async def running(
         desk = escalating.desk(
             settings, connection, session, shelf.policy, program.sent
         )  # fmt: skip
-        upstream = _upstream(settings, session, metrics)
+        upstream = backends.upstream(settings, session, metrics)
         courier = escalating.courier(
             settings, connection, session, desk, upstream, lambda: shelf.names, program.delivered
         )  # fmt: skip
@@ -304,46 +302,6 @@ def _unkept(metrics: Metrics, turn: str, error: StoreError) -> None:
     """Tell of a turn whose record was on its way when the store went."""
     metrics.unkept.inc()
     log.event("record_lost", id=turn, store=str(error))
-
-
-def _upstream(settings: Settings, session: ClientSession, metrics: Metrics) -> Upstream:
-    """The LLM backend of the settings."""
-    first = Backend(
-        url=settings.upstream_url, key=settings.upstream_key.get_secret_value(),
-        model=settings.upstream_model,
-    )  # fmt: skip
-    others = [
-        Backend(url=other.url, key=other.key.get_secret_value(), model=other.model)
-        for other in settings.upstream_fallback
-    ]
-    waits = Waits(
-        connect=settings.upstream_connect_timeout, first_byte=settings.upstream_first_byte_timeout,
-        idle=settings.upstream_idle_timeout, total=settings.upstream_timeout,
-    )  # fmt: skip
-    return Upstream(
-        session, [first, *others], api=settings.upstream_api, waits=waits,
-        clock=time.perf_counter,
-        took=lambda outcome, seconds: metrics.upstream.labels(outcome).observe(seconds),
-    )  # fmt: skip
-
-
-async def _judge(settings: Settings, metrics: Metrics, stack: AsyncExitStack) -> Judge | None:
-    """The LLM judge of the settings; None: the local verdict is all there is."""
-    if not settings.judge_url:
-        return None
-    made = await asyncio.to_thread(
-        detectors_judge.Judge,
-        url=settings.judge_url,
-        key=settings.judge_key.get_secret_value(),
-        model=settings.judge_model,
-        clock=time.monotonic,
-        terms=detectors_judge.Terms(
-            deadline=settings.judge_timeout, budget=settings.judge_tokens_per_hour
-        ),
-        spent=metrics.judge_tokens.inc,
-    )
-    stack.push_async_callback(made.close)
-    return made
 
 
 @dataclass(frozen=True, slots=True)
