@@ -148,7 +148,7 @@ async def test_a_hangup_signal_reloads(served: Served):
     assert served.process
     os.kill(served.process.pid, signal.SIGHUP)
     log = served.home / "log"
-    assert await until(lambda: '"event": "policies"' in log.read_text("utf-8"), 10.0)
+    assert await until(lambda: '"event":"policies"' in log.read_text("utf-8"), 10.0)
 
 
 async def test_a_backend_that_hangs_is_an_error_in_time_and_words_on_whatsapp(served: Served):

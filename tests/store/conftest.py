@@ -34,3 +34,12 @@ def store(
                 yield servers.single(started)
     finally:
         started.end()
+
+
+@pytest.fixture(autouse=True)
+def _fits(request: pytest.FixtureRequest) -> None:
+    """Tests of one server are not for several."""
+    callspec = getattr(request.node, "callspec", None)
+    topology = callspec.params.get("store") if callspec else None
+    if topology in ("cluster", "sentinel") and request.node.get_closest_marker("one_server"):
+        pytest.skip("a test of one server")

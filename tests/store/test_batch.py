@@ -35,6 +35,7 @@ async def test_what_is_asked_at_once_is_answered_each_to_its_own(connection):
     assert [memory.language for memory in memories] == [f"l{i}" for i in range(60)]
 
 
+@pytest.mark.one_server
 async def test_a_store_that_forgot_its_scripts_is_told_them_again(connection):
     first = await enter(connection, "a")
     await connection.do("SCRIPT", "FLUSH")

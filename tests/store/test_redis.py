@@ -61,6 +61,7 @@ async def test_a_store_that_hangs_is_given_up_within_the_deadline():
         server.close()
 
 
+@pytest.mark.one_server
 async def test_many_more_calls_than_connections_all_get_through(connection):
     answers = await asyncio.gather(*(connection.do("ECHO", str(i)) for i in range(1000)))
     assert answers == [str(i) for i in range(1000)]
