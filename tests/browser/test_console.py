@@ -106,7 +106,11 @@ async def test_filters_and_keys_find_a_decision(desk):
         await chat(desk, text)
     console = await desk.open(f"{desk.console}/#/live")
     await expect(console.locator(".item", has_text=FAIR).first).to_be_visible()
-    await console.locator("label.field", has_text="Verdict").locator("select").select_option("redirect")
+    await (
+        console.locator("label.field", has_text="Verdict")
+        .locator("select")
+        .select_option("redirect")
+    )
     await expect(console.locator('.item .verdict:not([data-verdict="redirect"])')).to_have_count(0)
     await console.get_by_label("Search").fill("nothing of the kind")
     await expect(console.get_by_text("No decision fits")).to_be_visible()
