@@ -19,7 +19,7 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from guardproxy.core.errors import SettingsError, StoreError
 from guardproxy.store.batch import Argument, Batches
@@ -27,6 +27,8 @@ from guardproxy.store.batch import Argument, Batches
 DEADLINE = 0.2  # seconds; a script takes 0.1 ms, and an answer is promised within 0.3 s
 SLICES = 4  # of the deadline: see `within`
 PAUSE = 1.0  # seconds between looks at a lost store
+MEETING = 3.0  # seconds to learn a cluster's nodes and commands, once: some 0.3 s on a busy machine
+GONE = (RedisError, RedisClusterException, OSError, TimeoutError)  # one is no kind of the other
 AT_ONCE = 16  # connections; further calls queue here, where waiting costs nothing
 
 
@@ -113,6 +115,8 @@ class Connection:
         self._client = client(url)
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._meeting = asyncio.Lock()
+        self._met = not isinstance(self._client, RedisCluster)
         self._look_at: float | None = None  # when the next call may look at a lost store
         # a cluster's scripts go to many nodes: there each is a call of its own
         self._batches = (
@@ -176,20 +180,39 @@ class Connection:
         """What has to be walked to see every key: a cluster's primaries, else the one store."""
         if not isinstance(self._client, RedisCluster):
             return (None,)
-        await self._guarded(self._client.initialize)
+        await self._meet()
         return tuple(self._client.get_primaries())
 
     async def _guarded(self, call: Callable[[], Any]) -> Any:
         """Within the deadline, and only when the circuit lets it through."""
         async with self._turns:
+            await self._meet()
             self._admit()
             try:
                 async with within(DEADLINE):
                     answer = await call()
-            except (RedisError, OSError, TimeoutError) as error:
+            except GONE as error:
                 raise self._lost(error) from error
             self._up()
             return answer
+
+    async def _meet(self) -> None:
+        """Learn a cluster's nodes before the first call: redis-py would do so within that call, and
+        closes every connection when the call's deadline is over meanwhile.
+        """
+        if self._met:
+            return
+        async with self._meeting:
+            if self._met:
+                return
+            self._admit()
+            try:
+                async with within(MEETING):
+                    await self._client.initialize()
+            except GONE as error:
+                raise self._lost(error) from error
+            self._met = True
+            self._up()
 
     def _lost(self, error: Exception) -> StoreError:
         """Open the circuit; what callers are told."""

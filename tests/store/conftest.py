@@ -38,11 +38,8 @@ def store(
 
 @pytest.fixture(autouse=True)
 def _fits(request: pytest.FixtureRequest) -> None:
-    """Tests of one server are not for several."""
+    """Tests of one server are not for a cluster's several."""
     callspec = getattr(request.node, "callspec", None)
-    topology = callspec.params.get("store") if callspec else None
-    mail = topology == "cluster" and request.node.path.name == "test_mailbox.py"
-    if mail:  # redis-py hands out connections there that the server has closed
-        pytest.skip("not sure on a cluster")
-    if topology in ("cluster", "sentinel") and request.node.get_closest_marker("one_server"):
+    several = callspec is not None and callspec.params.get("store") == "cluster"
+    if several and request.node.get_closest_marker("one_server"):
         pytest.skip("a test of one server")

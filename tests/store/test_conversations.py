@@ -166,7 +166,6 @@ async def test_tokens_leave_the_window_with_their_turn(ledger, who):
     assert over(await admit(ledger, who, tokens, tokens=100, now=T + 10)) == [False]
 
 
-@pytest.mark.one_server
 async def test_three_thousand_at_once_against_six_in_ten_minutes_are_six(ledger, who):
     memories = await asyncio.gather(
         *(admit(ledger, who, limit(6, 600.0), now=None) for _ in range(3000))
