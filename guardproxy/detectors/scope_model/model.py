@@ -4,8 +4,6 @@ The fast encoder reads every text. Where its answer is in doubt, or it does not 
 the slow one reads it too, if it is installed, and the head of both decides.
 """
 
-import ctypes
-import gc
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -83,9 +81,7 @@ class ScopeModel:
         if "e5" in names:
             made["e5"] = encoders.E5Encoder()
         sets = [names[:count] for count in range(1, len(names) + 1)]
-        eyes = [_eye(s, made) for s in sets]
-        _give_back()
-        return cls(eyes)
+        return cls([_eye(s, made) for s in sets])
 
     @property
     def encoder(self) -> Encoder:
@@ -100,14 +96,6 @@ class ScopeModel:
         named += [(DOES, "", policy.business.does)]
         named += [(REFUSE, r.key, line) for r in policy.refuse for line in (r.about, *r.examples)]
         return PolicyScope(self.eyes, Own(tuple(named)), policy.false_blocks)
-
-
-def _give_back() -> None:
-    """Return to the system what loading left unused: 25 MB with glibc, which would keep it."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _eye(names: tuple[str, ...], made: Mapping[str, Encoder]) -> Eye:
