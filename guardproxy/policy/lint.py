@@ -134,9 +134,11 @@ def _channels(policy: Policy) -> list[Fault]:
 
 
 def _after(policy: Policy, name: str) -> set[str]:
-    """Where a channel leads when it is closed: one that is always open leads nowhere."""
+    """Where a channel leads when it is closed or nobody can be called: one that only tells the
+    customer a way, at any hour, leads nowhere.
+    """
     channel = policy.escalation.channels[name]
-    if not channel.hours:
+    if not channel.hours and not channel.pauses:
         return set()
     if channel.otherwise:
         return {channel.otherwise}

@@ -161,6 +161,13 @@ def test_explain_an_answer_with_its_context(run, bank, tmp_path):
     assert run("explain", "x", "-p", bank, "--context", context).exit_code == 2
 
 
+def test_the_example_policies_pass_their_own_tests_and_have_no_warnings(run):
+    assert "0 warnings" in run("check", POLICIES).stdout
+    done = run("test", POLICIES)
+    assert done.exit_code == 0, done.stdout
+    assert "FAILED" not in done.stdout
+
+
 def test_explain_judges_under_every_policy_of_a_folder(run):
     done = run("explain", "I want to talk to a human", "-p", POLICIES)
     assert done.stdout.count("escalate  rule escalation.ask") == 4
