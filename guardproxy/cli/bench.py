@@ -88,7 +88,7 @@ def add_to(app: typer.Typer) -> None:
 def _table(found: list[Figures]) -> Table:
     """The figures for people: times beside the direct path, CPU beside the bare proxy."""
     table = Table(Column("path", no_wrap=True), "req/s", "added p50 ms", "added p99 ms",
-                  "added first byte ms", "CPU ms/req", "x bare", "store CPU ms", "RSS MB")  # fmt: skip
+                  "added first byte ms", "CPU ms", "x bare", "store CPU ms", "RSS MB")  # fmt: skip
     direct = {one.path.endswith("stream"): one for one in found if one.path.startswith("direct")}
     bare = {one.path.endswith("stream"): one for one in found if one.path.startswith("bare")}
     for one in found:
